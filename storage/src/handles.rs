@@ -1,0 +1,99 @@
+//! A bounded number of open files for any number of torrents.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::StorageError;
+
+/// Keeps the files open that were used last. Share one among all torrents of a session.
+///
+/// A file that is in use by a call stays open until that call is over, so the number of threads that read or
+/// write comes on top of the limit.
+#[derive(Debug)]
+pub struct HandlePool {
+    limit: usize,
+    next_owner: AtomicU64,
+    open: Mutex<Open>,
+}
+
+/// Torrent and file.
+type Key = (u64, usize);
+
+#[derive(Debug, Default)]
+struct Open {
+    files: BTreeMap<Key, Entry>,
+    /// From the least recently used on.
+    by_use: BTreeMap<u64, Key>,
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    file: Arc<File>,
+    writable: bool,
+    used: u64,
+}
+
+impl HandlePool {
+    /// A pool that keeps up to `limit` files open, at least one.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { limit: limit.max(1), next_owner: AtomicU64::new(0), open: Mutex::default() }
+    }
+
+    /// A number under which one torrent's files are known.
+    pub(crate) fn register(&self) -> u64 {
+        self.next_owner.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The open file `key`, opened by `open` if it is not, or not for writing as is needed now.
+    pub(crate) fn get(
+        &self,
+        key: Key,
+        writable: bool,
+        open: impl FnOnce() -> Result<File, StorageError>,
+    ) -> Result<Arc<File>, StorageError> {
+        {
+            let mut pool = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let pool = &mut *pool;
+            if let Some(entry) = pool.files.get_mut(&key).filter(|entry| entry.writable || !writable) {
+                pool.by_use.remove(&entry.used);
+                pool.clock += 1;
+                entry.used = pool.clock;
+                pool.by_use.insert(entry.used, key);
+                return Ok(Arc::clone(&entry.file));
+            }
+        }
+        // Opened outside the lock: a slow disk must not stop the others.
+        let file = Arc::new(open()?);
+        let mut pool = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.remove(key);
+        while pool.files.len() >= self.limit {
+            let Some(oldest) = pool.by_use.first_key_value().map(|entry| *entry.1) else { break };
+            pool.remove(oldest);
+        }
+        pool.clock += 1;
+        let used = pool.clock;
+        pool.files.insert(key, Entry { file: Arc::clone(&file), writable, used });
+        pool.by_use.insert(used, key);
+        Ok(file)
+    }
+
+    /// Closes all files of one torrent.
+    pub(crate) fn release(&self, owner: u64) {
+        let mut pool = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys: Vec<Key> =
+            pool.files.range((owner, 0)..=(owner, usize::MAX)).map(|entry| *entry.0).collect();
+        keys.into_iter().for_each(|key| pool.remove(key));
+    }
+}
+
+impl Open {
+    fn remove(&mut self, key: Key) {
+        if let Some(entry) = self.files.remove(&key) {
+            self.by_use.remove(&entry.used);
+        }
+    }
+}
