@@ -1,0 +1,38 @@
+//! What the user can change while everything runs.
+
+use core::time::Duration;
+
+/// The limits of a session. Each can change at run time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Connections of all torrents together.
+    pub connections: u32,
+    /// Connections of one torrent.
+    pub connections_per_torrent: u32,
+    /// Peers that may be unchoked at the same time, in all torrents together. A torrent with interested peers gets
+    /// one at least.
+    pub upload_slots: u32,
+    /// Bytes of pieces that are started and not stored yet, in all torrents together. Each torrent may start one piece
+    /// whatever its length.
+    pub memory_bytes: u64,
+    /// Bytes per second that may be received, `None` for no limit.
+    pub download_limit: Option<u64>,
+    /// Bytes per second that may be sent, `None` for no limit.
+    pub upload_limit: Option<u64>,
+    /// After how long without a connection a finished torrent goes dormant.
+    pub dormant_after: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connections: 200,
+            connections_per_torrent: 80,
+            upload_slots: 16,
+            memory_bytes: 32 << 20,
+            download_limit: None,
+            upload_limit: None,
+            dormant_after: Duration::from_secs(60),
+        }
+    }
+}
