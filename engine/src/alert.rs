@@ -1,0 +1,178 @@
+//! What a session tells its host: a bounded queue that says when it overflowed.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+
+use downpour_base::{ConnectionId, PeerEndpoint, TorrentId};
+use downpour_swarm::DiskFailure;
+use smol::channel::{Receiver, Sender, bounded};
+
+/// Alerts that wait to be taken; more push the oldest out.
+const CAPACITY: usize = 10_000;
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Alert {
+    /// To which torrent, if to one.
+    pub torrent: Option<TorrentId>,
+    /// What.
+    pub kind: AlertKind,
+}
+
+/// What an alert is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Category {
+    /// The life of a torrent: added, checked, finished.
+    Status,
+    /// Something that the user should know and may have to mend.
+    Error,
+    /// Peers that come and go, and what they did wrong.
+    Peer,
+    /// Pieces that come.
+    Progress,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum AlertKind {
+    /// The torrent's files are being checked.
+    Checking,
+    /// The check is over: so many pieces are good.
+    Checked {
+        /// Good pieces.
+        good: u32,
+        /// All pieces.
+        total: u32,
+    },
+    /// All that is wanted is downloaded, verified and written.
+    Finished,
+    /// A piece is verified and written.
+    PieceFinished {
+        /// Which.
+        piece: u32,
+    },
+    /// A piece did not verify and is downloaded again.
+    HashFailed {
+        /// Which.
+        piece: u32,
+        /// Who sent blocks of it.
+        senders: Vec<ConnectionId>,
+    },
+    /// A connection to a peer is up.
+    PeerConnected {
+        /// Under which number.
+        connection: ConnectionId,
+        /// The other end.
+        endpoint: PeerEndpoint,
+    },
+    /// A connection is down.
+    PeerDisconnected {
+        /// Under which number it was.
+        connection: ConnectionId,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A peer cannot be reached.
+    PeerUnreachable {
+        /// Where it should be.
+        endpoint: PeerEndpoint,
+        /// What the system said.
+        reason: String,
+    },
+    /// A peer sent bad data.
+    PeerBanned {
+        /// Which.
+        endpoint: PeerEndpoint,
+    },
+    /// The disk failed; the torrent is paused until it is resumed.
+    DiskError(DiskFailure),
+    /// The state could not be saved; the next start may hash files again.
+    ResumeNotSaved {
+        /// What, where, what to do.
+        message: String,
+    },
+    /// Peers can reach this session here.
+    Listening {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// This many alerts were pushed out of a full queue before this one.
+    Overflowed {
+        /// How many.
+        lost: u64,
+    },
+}
+
+impl AlertKind {
+    /// What the alert is about.
+    #[must_use]
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Checking | Self::Checked { .. } | Self::Finished | Self::Listening { .. } => {
+                Category::Status
+            }
+            Self::DiskError(_) | Self::ResumeNotSaved { .. } | Self::Overflowed { .. } => Category::Error,
+            Self::PieceFinished { .. } | Self::HashFailed { .. } => Category::Progress,
+            Self::PeerConnected { .. }
+            | Self::PeerDisconnected { .. }
+            | Self::PeerUnreachable { .. }
+            | Self::PeerBanned { .. } => Category::Peer,
+        }
+    }
+}
+
+/// The queue between the engine's threads and the host.
+#[derive(Debug)]
+pub(crate) struct Alerts {
+    queue: Mutex<Queue>,
+    /// Holds a token while the queue may have something.
+    bell: (Sender<()>, Receiver<()>),
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    alerts: VecDeque<Alert>,
+    lost: u64,
+}
+
+impl Alerts {
+    pub(crate) fn new() -> Self {
+        Self { queue: Mutex::default(), bell: bounded(1) }
+    }
+
+    pub(crate) fn push(&self, torrent: Option<TorrentId>, kind: AlertKind) {
+        {
+            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            if queue.alerts.len() == CAPACITY {
+                queue.alerts.pop_front();
+                queue.lost += 1;
+            }
+            queue.alerts.push_back(Alert { torrent, kind });
+        }
+        // A full bell rings already.
+        let _ = self.bell.0.try_send(());
+    }
+
+    pub(crate) fn try_next(&self) -> Option<Alert> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::take(&mut queue.lost) {
+            0 => queue.alerts.pop_front(),
+            lost => Some(Alert { torrent: None, kind: AlertKind::Overflowed { lost } }),
+        }
+    }
+
+    pub(crate) async fn next(&self) -> Alert {
+        loop {
+            if let Some(alert) = self.try_next() {
+                // Several may wait for one bell: pass it on.
+                let _ = self.bell.0.try_send(());
+                return alert;
+            }
+            let _ = self.bell.1.recv().await;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What a session and a torrent are started with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use downpour_base::Seed;
+use downpour_session::Settings;
+use downpour_storage::Allocation;
+
+/// What a session is started with. What can change later is in [`Settings`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen for peers, IPv4 and IPv6. Port 0 takes any.
+    pub listen: Vec<SocketAddr>,
+    /// Where resume state is kept; without a folder, every start hashes all files.
+    pub state_folder: Option<PathBuf>,
+    /// Limits that can change at run time.
+    pub settings: Settings,
+    /// Threads for the network, and as many again for disk and hashing. By default one for each core.
+    pub threads: usize,
+    /// Files that are kept open.
+    pub open_files: usize,
+    /// Where the random choices grow from; `None` takes the system's randomness.
+    pub seed: Option<Seed>,
+    /// Writes all that happens to the torrents' machines into this file, for replay. It holds addresses.
+    pub record: Option<PathBuf>,
+    /// Name and version, as peers are told.
+    pub client: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![([0, 0, 0, 0], 0).into(), ([0u16; 8], 0).into()],
+            state_folder: None,
+            settings: Settings::default(),
+            threads: std::thread::available_parallelism().map_or(2, usize::from),
+            open_files: 256,
+            seed: None,
+            record: None,
+            client: concat!("Downpour ", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// A torrent to add.
+#[derive(Clone, Debug)]
+pub struct AddTorrent {
+    /// The .torrent file's content.
+    pub torrent: Vec<u8>,
+    /// The folder that its file or folder goes into.
+    pub save_path: PathBuf,
+    /// Peers to try first.
+    pub peers: Vec<SocketAddr>,
+    /// How space is taken.
+    pub allocation: Allocation,
+    /// Do not run yet.
+    pub paused: bool,
+}
+
+impl AddTorrent {
+    /// A torrent that downloads into `save_path`, or seeds what is there.
+    #[must_use]
+    pub fn new(torrent: impl Into<Vec<u8>>, save_path: impl Into<PathBuf>) -> Self {
+        Self {
+            torrent: torrent.into(),
+            save_path: save_path.into(),
+            peers: Vec::new(),
+            allocation: Allocation::Sparse,
+            paused: false,
+        }
+    }
+
+    /// Adds peers to try first.
+    #[must_use]
+    pub fn peers(mut self, peers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.peers.extend(peers);
+        self
+    }
+}

@@ -1,0 +1,45 @@
+//! What the caller can do wrong, and what the system can refuse.
+
+use std::io;
+use std::net::SocketAddr;
+
+use downpour_metainfo::MetainfoError;
+use downpour_storage::StorageError;
+use thiserror::Error;
+
+/// A session could not be started, or a verb could not be carried out.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A port that somebody else has.
+    #[error("cannot listen on {address}: {source}{}", listen_hint(source))]
+    Listen {
+        /// Where to.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gave no thread or no randomness.
+    #[error("cannot start: {0}")]
+    Start(io::Error),
+    /// Not a torrent, or not one that this version transfers.
+    #[error(transparent)]
+    Metainfo(#[from] MetainfoError),
+    /// The session has this torrent already.
+    #[error("the torrent is in this session already")]
+    Duplicate,
+    /// The torrent was removed, or the session shut down.
+    #[error("the torrent is no longer in a running session")]
+    Gone,
+    /// The disk said no.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+fn listen_hint(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => " (another program has this port: choose a different one, or 0 for any)",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 need privileges: choose a higher one)",
+        _ => "",
+    }
+}

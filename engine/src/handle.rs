@@ -1,0 +1,232 @@
+//! What a host does with one torrent.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use downpour_base::{Bitfield, InfoHash, TorrentId};
+use downpour_metainfo::Metainfo;
+use downpour_session::Input as SessionInput;
+use downpour_swarm::{Command, Direction, Input, PeerStatus, Status};
+
+use crate::core::Core;
+use crate::error::Error;
+use crate::torrent::Torrent;
+
+/// What a torrent is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// Its files are being hashed.
+    Checking,
+    /// Pieces are missing.
+    Downloading,
+    /// Everything is here.
+    Seeding,
+    /// The user, or an error, stopped it.
+    Paused,
+    /// It rests until somebody asks for it.
+    Dormant,
+}
+
+/// How a torrent is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TorrentStatus {
+    /// What it is doing.
+    pub state: State,
+    /// Pieces checked, while it is being checked.
+    pub pieces_checked: u32,
+    /// Pieces to check.
+    pub pieces_to_check: u32,
+    /// Pieces that are verified and written.
+    pub pieces_have: u32,
+    /// Pieces of the torrent.
+    pub pieces_total: u32,
+    /// Payload received in all runs, in bytes.
+    pub downloaded_bytes: u64,
+    /// Payload sent in all runs, in bytes.
+    pub uploaded_bytes: u64,
+    /// Payload received in vain in this run, in bytes.
+    pub wasted_bytes: u64,
+    /// Bytes per second.
+    pub download_rate: u64,
+    /// Bytes per second.
+    pub upload_rate: u64,
+    /// Connected peers.
+    pub peers: u32,
+    /// Those of them that have everything.
+    pub seeds: u32,
+    /// Whether all that is wanted is had.
+    pub finished: bool,
+}
+
+/// A torrent in a session. Cheap to clone; it may be used from any thread, and outlive the torrent.
+#[derive(Clone, Debug)]
+pub struct TorrentHandle {
+    pub(crate) core: Arc<Core>,
+    pub(crate) torrent: Arc<Torrent>,
+}
+
+impl TorrentHandle {
+    /// Under which number alerts name it.
+    #[must_use]
+    pub fn id(&self) -> TorrentId {
+        self.torrent.id
+    }
+
+    /// Which torrent it is.
+    #[must_use]
+    pub fn info_hash(&self) -> InfoHash {
+        self.torrent.metainfo.info.info_hash()
+    }
+
+    /// What the .torrent file says.
+    #[must_use]
+    pub fn metainfo(&self) -> &Metainfo {
+        &self.torrent.metainfo
+    }
+
+    /// How it is doing.
+    #[must_use]
+    pub fn status(&self) -> TorrentStatus {
+        let torrent = &self.torrent;
+        let live = torrent.active().as_ref().map(|active| active.swarm.swarm().status(self.core.clock.now()));
+        let (mut downloaded, mut uploaded) = (
+            torrent.downloaded_before.load(Ordering::Relaxed),
+            torrent.uploaded_before.load(Ordering::Relaxed),
+        );
+        if let Some(live) = &live {
+            downloaded += live.downloaded_bytes;
+            uploaded += live.uploaded_bytes;
+        }
+        let checking = torrent.check.running.load(Ordering::Acquire);
+        let state = match &live {
+            _ if checking => State::Checking,
+            None if torrent.wishes.lock().unwrap_or_else(PoisonError::into_inner).paused => State::Paused,
+            None => State::Dormant,
+            Some(live) if live.paused => State::Paused,
+            Some(live) if live.finished => State::Seeding,
+            Some(_) => State::Downloading,
+        };
+        let last = || *torrent.last_status.lock().unwrap_or_else(PoisonError::into_inner);
+        let status: Status = live.unwrap_or_else(last);
+        TorrentStatus {
+            state,
+            pieces_checked: torrent.check.done.load(Ordering::Relaxed),
+            pieces_to_check: torrent.check.total.load(Ordering::Relaxed),
+            pieces_have: status.pieces_have,
+            pieces_total: torrent.metainfo.info.layout().piece_count(),
+            downloaded_bytes: downloaded,
+            uploaded_bytes: uploaded,
+            wasted_bytes: status.wasted_bytes,
+            download_rate: status.download_rate,
+            upload_rate: status.upload_rate,
+            peers: status.peers,
+            seeds: status.seeds,
+            finished: status.finished,
+        }
+    }
+
+    /// The pieces that are verified and written; `None` while the torrent is dormant or being checked.
+    #[must_use]
+    pub fn pieces(&self) -> Option<Bitfield> {
+        self.torrent.active().as_ref().and_then(|active| active.swarm.swarm().have().cloned())
+    }
+
+    /// How each connected peer is doing.
+    #[must_use]
+    pub fn peer_info(&self) -> Vec<PeerStatus> {
+        let now = self.core.clock.now();
+        self.torrent
+            .active()
+            .as_ref()
+            .map_or_else(Vec::new, |active| active.swarm.swarm().peer_statuses(now).collect())
+    }
+
+    fn check_alive(&self) -> Result<(), Error> {
+        let gone = self.core.closing.load(Ordering::Acquire) || self.core.torrent(self.torrent.id).is_none();
+        if gone { Err(Error::Gone) } else { Ok(()) }
+    }
+
+    fn command(&self, command: Command) -> Result<(), Error> {
+        self.check_alive()?;
+        // A torrent that is dormant or being checked has no swarm: the one that it gets is told.
+        self.torrent.wishes.lock().unwrap_or_else(PoisonError::into_inner).note(&command);
+        self.core.tell_swarm(self.torrent.id, Input::Command(command));
+        Ok(())
+    }
+
+    /// Closes all connections and opens none.
+    ///
+    /// # Errors
+    /// If the torrent is gone.
+    pub fn pause(&self) -> Result<(), Error> {
+        self.core.tell_session(SessionInput::Pause { torrent: self.torrent.id, paused: true });
+        self.command(Command::Pause)
+    }
+
+    /// Goes on after [`pause`](Self::pause) or an error.
+    ///
+    /// # Errors
+    /// If the torrent is gone.
+    pub fn resume(&self) -> Result<(), Error> {
+        self.core.tell_session(SessionInput::Pause { torrent: self.torrent.id, paused: false });
+        self.command(Command::Resume)?;
+        self.core.tell_session(SessionInput::Wake { torrent: self.torrent.id });
+        Ok(())
+    }
+
+    /// Downloads pieces in order, or the rarest first.
+    ///
+    /// # Errors
+    /// If the torrent is gone.
+    pub fn set_sequential(&self, sequential: bool) -> Result<(), Error> {
+        self.command(Command::SetSequential(sequential))
+    }
+
+    /// Sets how much a piece is wanted, 0 (not at all) to 7.
+    ///
+    /// # Errors
+    /// If the torrent is gone.
+    pub fn set_piece_priority(&self, piece: u32, priority: u8) -> Result<(), Error> {
+        self.command(Command::SetPiecePriority { piece, priority })
+    }
+
+    /// Says that a piece is needed within `time`; `None` takes that back.
+    ///
+    /// # Errors
+    /// If the torrent is gone.
+    pub fn set_piece_deadline(&self, piece: u32, time: Option<Duration>) -> Result<(), Error> {
+        let deadline = time.map(|time| self.core.clock.now() + time);
+        self.command(Command::SetPieceDeadline { piece, deadline })
+    }
+
+    /// Limits what this torrent receives, in bytes per second; `None` for no limit of its own.
+    pub fn set_download_limit(&self, bytes_per_second: Option<u64>) {
+        self.limit(Direction::Download, bytes_per_second);
+    }
+
+    /// Limits what this torrent sends, in bytes per second; `None` for no limit of its own.
+    pub fn set_upload_limit(&self, bytes_per_second: Option<u64>) {
+        self.limit(Direction::Upload, bytes_per_second);
+    }
+
+    fn limit(&self, direction: Direction, bytes_per_second: Option<u64>) {
+        let torrent = self.torrent.id;
+        self.core.tell_session(SessionInput::LimitTorrent { torrent, direction, bytes_per_second });
+    }
+
+    /// Adds peers to try.
+    ///
+    /// # Errors
+    /// If the torrent is gone.
+    pub fn connect_peers(&self, peers: impl IntoIterator<Item = std::net::SocketAddr>) -> Result<(), Error> {
+        self.check_alive()?;
+        let peers: Vec<std::net::SocketAddr> = peers.into_iter().collect();
+        let endpoints = peers.iter().copied().map(downpour_base::PeerEndpoint::Tcp).collect();
+        self.torrent.peers.lock().unwrap_or_else(PoisonError::into_inner).extend(peers);
+        self.core.tell_swarm(self.torrent.id, Input::Peers { endpoints });
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_code)]
+
+mod alert;
+mod buffers;
+mod check;
+mod clock;
+mod config;
+mod connection;
+mod core;
+mod dial;
+mod error;
+mod handle;
+mod listen;
+mod payload;
+mod pool;
+mod recording;
+mod session;
+mod torrent;
+
+pub use alert::{Alert, AlertKind, Category};
+pub use config::{AddTorrent, Config};
+pub use downpour_session::Settings;
+pub use downpour_storage::Allocation;
+pub use downpour_swarm::PeerStatus;
+pub use error::Error;
+pub use handle::{State, TorrentHandle, TorrentStatus};
+pub use session::Session;

@@ -1,0 +1,280 @@
+//! What a host does with the whole engine.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use downpour_base::{InfoHashV1, Machine, Rng, Seed, TorrentId};
+use downpour_metainfo::{Metainfo, MetainfoError};
+use downpour_session::{Input as SessionInput, Settings, after_session};
+use smol::channel::{Receiver, Sender, bounded};
+
+use crate::alert::{Alert, AlertKind};
+use crate::config::{AddTorrent, Config};
+use crate::core::{Core, Parts, Todo};
+use crate::error::Error;
+use crate::handle::TorrentHandle;
+use crate::listen;
+use crate::pool::Pool;
+use crate::recording::Recording;
+use crate::torrent::{Torrent, Wishes};
+
+/// How long a shutdown waits for connections to close: 200 times this.
+const CLOSING_TURN: Duration = Duration::from_millis(10);
+const CLOSING_TURNS: u32 = 200;
+
+/// A BitTorrent client: its own threads, any number of torrents. Several can live in one process.
+///
+/// Every verb may be called from any thread. What takes time has an async form, which any runtime can await, and a
+/// blocking twin. Dropping a session stops it as [`shutdown_blocking`](Self::shutdown_blocking) does.
+#[derive(Debug)]
+pub struct Session {
+    core: Arc<Core>,
+    addresses: Vec<SocketAddr>,
+    /// Dropped, it ends the network threads.
+    stop: Mutex<Option<Sender<()>>>,
+    network: Mutex<Vec<JoinHandle<()>>>,
+    disk: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Session {
+    /// Starts a session.
+    ///
+    /// # Errors
+    /// If it cannot listen where it should, or the system gives no threads.
+    pub fn start(config: Config) -> Result<Self, Error> {
+        let seed = match config.seed {
+            Some(seed) => seed,
+            None => {
+                let mut bytes = [0; 32];
+                getrandom::fill(&mut bytes).map_err(|error| Error::Start(error.into()))?;
+                Seed(bytes)
+            }
+        };
+        let recording = config.record.as_deref().map(Recording::create).transpose()?;
+        let listeners = listen::bind_all(&config.listen)?;
+        let addresses: Vec<SocketAddr> =
+            listeners.iter().filter_map(|listener| listener.get_ref().local_addr().ok()).collect();
+        let threads = config.threads.max(1);
+        let (pool, disk) = Pool::start(threads).map_err(Error::Start)?;
+        let (session_timer, timer_moved) = bounded(1);
+        let listen_port = addresses.first().map(SocketAddr::port);
+        let rng = Rng::new(seed);
+        let core = Core::new(Parts { config, pool, recording, listen_port, session_timer, rng });
+        let (stop, stopped) = bounded(1);
+        let mut network = Vec::new();
+        for number in 0..threads {
+            let (core, stopped): (_, Receiver<()>) = (Arc::clone(&core), stopped.clone());
+            let run = move || {
+                // Ends when the sender is dropped.
+                let _ = smol::block_on(core.executor.run(stopped.recv()));
+            };
+            let thread = thread::Builder::new().name(format!("downpour-net-{number}")).spawn(run);
+            network.push(thread.map_err(Error::Start)?);
+        }
+        let mut services = vec![core.executor.spawn(run_timer(Arc::clone(&core), timer_moved))];
+        for listener in listeners {
+            services.push(core.executor.spawn(listen::accept(Arc::clone(&core), listener)));
+        }
+        *core.services.lock().unwrap_or_else(PoisonError::into_inner) = services;
+        for address in &addresses {
+            core.alerts.push(None, AlertKind::Listening { address: *address });
+        }
+        Ok(Self {
+            core,
+            addresses,
+            stop: Mutex::new(Some(stop)),
+            network: Mutex::new(network),
+            disk: Mutex::new(disk),
+        })
+    }
+
+    /// Where peers can reach this session.
+    #[must_use]
+    pub fn listen_addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Adds a torrent and, unless it is to be paused, lets it run: its files are checked, then it downloads what is
+    /// missing and seeds what is there. Returns at once.
+    ///
+    /// # Errors
+    /// If it is not a torrent, or in the session already.
+    pub fn add_torrent(&self, add: AddTorrent) -> Result<TorrentHandle, Error> {
+        let metainfo = Metainfo::parse(&add.torrent)?;
+        let info_hash = metainfo.info.info_hash().v1().ok_or(Error::Metainfo(MetainfoError::V2Only))?;
+        let id = TorrentId(self.core.new_number());
+        let state_folder = self.core.config.state_folder.as_ref();
+        // The same torrent may be kept in several places, so the place is part of the name.
+        let place = downpour_storage::sha1([add.save_path.as_os_str().as_encoded_bytes()]);
+        let place = &InfoHashV1(place).to_string()[..8];
+        let torrent = Arc::new(Torrent {
+            id,
+            info_hash,
+            save_path: add.save_path,
+            allocation: add.allocation,
+            peers: Mutex::new(add.peers),
+            resume_file: state_folder.map(|folder| folder.join(format!("{info_hash}-{place}.resume"))),
+            active: Mutex::new(None),
+            check: Default::default(),
+            downloaded_before: Default::default(),
+            uploaded_before: Default::default(),
+            last_status: Mutex::default(),
+            saving: Mutex::default(),
+            wishes: Mutex::new(Wishes { paused: add.paused, ..Wishes::default() }),
+            metainfo,
+        });
+        {
+            let mut torrents = self.core.torrents();
+            if torrents.values().any(|other| other.info_hash == info_hash) {
+                return Err(Error::Duplicate);
+            }
+            torrents.insert(id, Arc::clone(&torrent));
+        }
+        let info_hash = torrent.metainfo.info.info_hash();
+        self.core.tell_session(SessionInput::Add { torrent: id, info_hash });
+        self.core.tell_session(SessionInput::Pause { torrent: id, paused: add.paused });
+        if !add.paused {
+            self.core.tell_session(SessionInput::Wake { torrent: id });
+        }
+        Ok(TorrentHandle { core: Arc::clone(&self.core), torrent })
+    }
+
+    /// The torrents of this session, in the order in which they were added.
+    #[must_use]
+    pub fn torrents(&self) -> Vec<TorrentHandle> {
+        let handle = |torrent: &Arc<Torrent>| TorrentHandle {
+            core: Arc::clone(&self.core),
+            torrent: Arc::clone(torrent),
+        };
+        self.core.torrents().values().map(handle).collect()
+    }
+
+    /// The torrent with this info-hash.
+    #[must_use]
+    pub fn find_torrent(&self, info_hash: InfoHashV1) -> Option<TorrentHandle> {
+        self.torrents().into_iter().find(|handle| handle.torrent.info_hash == info_hash)
+    }
+
+    /// Stops a torrent, saves its state and forgets it; its files stay.
+    pub async fn remove_torrent(&self, handle: &TorrentHandle) {
+        let torrent = Arc::clone(&handle.torrent);
+        torrent.check.cancelled.store(true, Ordering::Release);
+        let core = Arc::clone(&self.core);
+        let end = move || {
+            core.deactivate(&torrent);
+            core.torrents().remove(&torrent.id);
+        };
+        let id = handle.torrent.id;
+        self.core.tell_swarm(id, downpour_swarm::Input::Command(downpour_swarm::Command::Pause));
+        self.core.pool.call(end).await;
+        self.core.tell_session(SessionInput::Remove { torrent: id });
+    }
+
+    /// The blocking twin of [`remove_torrent`](Self::remove_torrent).
+    pub fn remove_torrent_blocking(&self, handle: &TorrentHandle) {
+        smol::block_on(self.remove_torrent(handle));
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.core.session().settings().clone()
+    }
+
+    /// Changes the settings of the running session.
+    pub fn apply_settings(&self, settings: Settings) {
+        self.core.tell_session(SessionInput::Settings(settings));
+    }
+
+    /// The next alert, when there is one.
+    pub async fn next_alert(&self) -> Alert {
+        self.core.alerts.next().await
+    }
+
+    /// The next alert, if there is one within `timeout`.
+    #[must_use]
+    pub fn next_alert_blocking(&self, timeout: Duration) -> Option<Alert> {
+        let late = async {
+            smol::Timer::after(timeout).await;
+            None
+        };
+        smol::block_on(smol::future::or(async { Some(self.next_alert().await) }, late))
+    }
+
+    /// The next alert, if there is one now.
+    #[must_use]
+    pub fn try_next_alert(&self) -> Option<Alert> {
+        self.core.alerts.try_next()
+    }
+
+    /// Closes all connections, saves the state of all torrents, and ends. A second call does nothing.
+    pub async fn shutdown(&self) {
+        self.core.closing.store(true, Ordering::Release);
+        let services =
+            std::mem::take(&mut *self.core.services.lock().unwrap_or_else(PoisonError::into_inner));
+        for service in services {
+            service.cancel().await;
+        }
+        for shared in self.core.connections().values() {
+            shared.wake();
+        }
+        let torrents: Vec<Arc<Torrent>> = self.core.torrents().values().cloned().collect();
+        for torrent in torrents {
+            torrent.check.cancelled.store(true, Ordering::Release);
+            let core = Arc::clone(&self.core);
+            self.core.pool.call(move || core.deactivate(&torrent)).await;
+        }
+        // Their tasks see that the session closes, and close their sockets.
+        for _ in 0..CLOSING_TURNS {
+            if self.core.connections().is_empty() {
+                break;
+            }
+            smol::Timer::after(CLOSING_TURN).await;
+        }
+        self.core.pool.close();
+        if let Some(recording) = &self.core.recording {
+            recording.flush();
+        }
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// The blocking twin of [`shutdown`](Self::shutdown); also waits for the session's threads.
+    pub fn shutdown_blocking(&self) {
+        smol::block_on(self.shutdown());
+        for threads in [&self.network, &self.disk] {
+            let threads = std::mem::take(&mut *threads.lock().unwrap_or_else(PoisonError::into_inner));
+            for thread in threads {
+                // A thread that panicked has said so.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.shutdown_blocking();
+    }
+}
+
+/// Calls the session when it is due.
+async fn run_timer(core: Arc<Core>, moved: Receiver<()>) {
+    loop {
+        let deadline = core.session().poll_timeout();
+        if core.clock.wait(deadline, &moved).await.is_err() {
+            return;
+        }
+        let mut todo = Todo::new();
+        {
+            let mut session = core.session();
+            session.handle_timeout(core.clock.now());
+            while let Some(output) = session.poll_output() {
+                todo.push_back(after_session(output));
+            }
+        }
+        core.run(todo);
+    }
+}
