@@ -1,0 +1,76 @@
+//! `downpour get`.
+
+use std::time::{Duration, Instant};
+
+use downpour_engine::{AddTorrent, AlertKind, Session, TorrentHandle};
+
+use super::{read_torrent, start};
+use crate::cli::Get;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::report::Report;
+
+const REFRESH: Duration = Duration::from_millis(100);
+
+pub(crate) fn run(options: &Get) -> Result<(), Failure> {
+    let (torrent, _) = read_torrent(&options.torrent)?;
+    let interrupt = Interrupt::install()?;
+    let session = start(&options.node)?;
+    let add = AddTorrent::new(torrent, absolute(&options.output)?).peers(options.peers.iter().copied());
+    let handle = session.add_torrent(add).map_err(|error| Failure::of(&options.torrent, error))?;
+    let mut report = Report::new(&handle, options.node.json);
+    if options.peers.is_empty() {
+        let port = session.listen_addresses().first().map_or(0, |address| address.port());
+        report
+            .say(&format!("no peer is known: waiting for one to call on port {port}; --peer ADDR names one"));
+    }
+    let result = follow(&session, &handle, &mut report, &interrupt, options.exit_when_done);
+    session.shutdown_blocking();
+    result
+}
+
+/// Resume state is kept by place, so a place must have one name.
+pub(crate) fn absolute(path: &std::path::Path) -> Result<std::path::PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::of(path, error))
+}
+
+/// Shows a torrent until the user, or its end, ends it.
+pub(crate) fn follow(
+    session: &Session,
+    handle: &TorrentHandle,
+    report: &mut Report,
+    interrupt: &Interrupt,
+    exit_when_done: bool,
+) -> Result<(), Failure> {
+    let mut shown = Instant::now();
+    let mut finished = false;
+    let mut result = Ok(());
+    while !(interrupt.is_set() || result.is_err() || finished && exit_when_done) {
+        if let Some(alert) = session.next_alert_blocking(REFRESH) {
+            let complete = match &alert.kind {
+                AlertKind::Finished => true,
+                AlertKind::Checked { good, total } => good == total,
+                _ => false,
+            };
+            if let AlertKind::DiskError(failure) = &alert.kind {
+                result = Err(Failure::new(failure.message.clone()));
+            }
+            if complete {
+                finished = true;
+                report.say(&format!("{}: complete and verified", handle.metainfo().info.name()));
+            }
+            report.alert(&alert);
+        }
+        if shown.elapsed() >= REFRESH || finished {
+            report.progress(handle);
+            shown = Instant::now();
+        }
+    }
+    report.finish();
+    let status = handle.status();
+    if interrupt.is_set() && !status.finished {
+        let (have, total) = (status.pieces_have, status.pieces_total);
+        report.say(&format!("stopped with {have} of {total} pieces: the same command goes on from here"));
+    }
+    result
+}

@@ -1,0 +1,64 @@
+//! One file a command.
+
+pub(crate) mod create;
+pub(crate) mod demo;
+pub(crate) mod get;
+pub(crate) mod replay;
+pub(crate) mod seed;
+pub(crate) mod show;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use downpour_engine::{Config, Session};
+use downpour_metainfo::Metainfo;
+
+use crate::cli::Node;
+use crate::failure::Failure;
+
+/// Reads and checks a .torrent file.
+fn read_torrent(path: &Path) -> Result<(Vec<u8>, Metainfo), Failure> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Failure::of(path, format!("cannot read the torrent file: {error}")))?;
+    match Metainfo::parse(&bytes) {
+        Ok(metainfo) => Ok((bytes, metainfo)),
+        Err(error) => Err(Failure::of(path, format!("not a usable torrent: {error}"))),
+    }
+}
+
+/// Starts a session as the command line wants it. Without a port it takes the first free one of 6881 to 6889, which
+/// is where people open their routers (BEP 3), or else any.
+fn start(node: &Node) -> Result<Session, Failure> {
+    let config = Config { state_folder: state_folder(), record: node.record.clone(), ..Config::default() };
+    let with = |port: u16| {
+        let listen: Vec<SocketAddr> = vec![([0, 0, 0, 0], port).into(), ([0u16; 8], port).into()];
+        let session = Session::start(Config { listen, ..config.clone() });
+        session.or_else(|error| without_v6(&error, port, &config).unwrap_or(Err(error)))
+    };
+    if let Some(port) = node.port {
+        return Ok(with(port)?);
+    }
+    match (6881..=6889).find_map(|port| with(port).ok()) {
+        Some(session) => Ok(session),
+        None => Ok(with(0)?),
+    }
+}
+
+/// A machine without IPv6 can still do IPv4.
+fn without_v6(
+    error: &downpour_engine::Error,
+    port: u16,
+    config: &Config,
+) -> Option<Result<Session, downpour_engine::Error>> {
+    let no_v6 = matches!(error, downpour_engine::Error::Listen { address, source }
+        if address.is_ipv6() && source.kind() != std::io::ErrorKind::AddrInUse);
+    let listen = vec![([0, 0, 0, 0], port).into()];
+    no_v6.then(|| Session::start(Config { listen, ..config.clone() }))
+}
+
+/// Where resume state is kept, after the XDG base directory specification.
+fn state_folder() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
+    Some(base.join("downpour"))
+}
