@@ -1,0 +1,132 @@
+//! The place of one test: a folder, our program, and the foreign clients.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+use crate::process::Process;
+
+/// Whether the long forms of the tests are wanted.
+#[must_use]
+pub fn full() -> bool {
+    std::env::var_os("DOWNPOUR_FULL").is_some()
+}
+
+/// The place of one test; its folder goes when it is dropped.
+#[derive(Debug)]
+pub struct Lab {
+    folder: TempDir,
+    program: PathBuf,
+    python: PathBuf,
+}
+
+impl Lab {
+    /// A lab in a new folder within `parent`, which is cargo's folder for the files of tests. `None`, with a word to
+    /// the reader, if libtorrent is not there.
+    ///
+    /// # Panics
+    /// If libtorrent must be there (variable `CI` or `DOWNPOUR_REQUIRE_INTEROP`) and is not, or our program cannot
+    /// be built.
+    #[must_use]
+    pub fn open(parent: &str) -> Option<Self> {
+        let target = Path::new(parent).parent().expect("a folder in the target folder");
+        let python = target.join("venv/bin/python");
+        if !python.exists() {
+            let required =
+                ["CI", "DOWNPOUR_REQUIRE_INTEROP"].map(std::env::var_os).iter().any(Option::is_some);
+            assert!(!required, "there is no {}: run `cargo xtask test --setup`", python.display());
+            eprintln!("SKIPPED: there is no {}: run `cargo xtask test --setup`", python.display());
+            return None;
+        }
+        let folder = TempDir::new_in(parent).expect("a folder for the test");
+        Some(Self { folder, program: build(target), python })
+    }
+
+    /// A folder in the lab; it is made if it is not there.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    #[must_use]
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(&path).expect("a folder");
+        path
+    }
+
+    /// A path in the lab.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Our program. Different `user`s do not know each other's state.
+    fn downpour(&self, user: &str, command: &str) -> Command {
+        let mut program = Command::new(&self.program);
+        program.arg(command).env("XDG_STATE_HOME", self.folder(&format!("state-{user}")));
+        program
+    }
+
+    /// `downpour get --json`.
+    #[must_use]
+    pub fn get(&self, user: &str, torrent: &Path, output: &Path, peer: u16, more: &[&str]) -> Process {
+        let mut command = self.downpour(user, "get");
+        command.arg(torrent).arg("--output").arg(output).arg("--json");
+        command.args(["--peer", &format!("127.0.0.1:{peer}")]).args(more);
+        Process::start(&format!("downpour get of {user}"), &mut command)
+    }
+
+    /// `downpour seed --json`.
+    #[must_use]
+    pub fn seed(&self, torrent: &Path, content: &Path, more: &[&str]) -> Process {
+        let mut command = self.downpour("seeder", "seed");
+        command.arg(torrent).arg(content).arg("--json").args(more);
+        Process::start("downpour seed", &mut command)
+    }
+
+    /// Makes a torrent with our program.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn create(&self, content: &Path, torrent: &Path) {
+        let mut command = self.downpour("creator", "create");
+        let status = command.arg(content).arg("--output").arg(torrent).stdout(Stdio::null()).status();
+        assert!(status.is_ok_and(|status| status.success()), "downpour create failed");
+    }
+
+    /// Makes a torrent with libtorrent.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn libtorrent_create(&self, content: &Path, torrent: &Path) {
+        let status = self.script("create.py").arg(content).arg(torrent).status();
+        assert!(status.is_ok_and(|status| status.success()), "create.py failed");
+    }
+
+    /// A libtorrent client with one torrent in the folder `save`.
+    #[must_use]
+    pub fn libtorrent(&self, torrent: &Path, save: &Path, more: &[&str]) -> Process {
+        Process::start("libtorrent", self.script("peer.py").arg(torrent).arg(save).args(more))
+    }
+
+    fn script(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(name));
+        command
+    }
+}
+
+/// Builds our program, once for all tests of a process.
+fn build(target: &Path) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--release", "--package", "downpour", "--target-dir"])
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "our program cannot be built");
+    });
+    target.join("release").join(format!("downpour{}", std::env::consts::EXE_SUFFIX))
+}

@@ -1,0 +1,106 @@
+//! The steps of `cargo xtask test`.
+
+use std::time::{Duration, Instant};
+
+use crate::command::Line;
+use crate::workspace::Workspace;
+
+const FUZZ_TARGETS: [&str; 3] = ["bencode", "metainfo", "wire"];
+const EXAMPLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs all steps; the first that fails ends it. After a set-up the tests with foreign clients may not be skipped.
+pub(crate) fn run(workspace: &Workspace, set_up: bool, full: bool) -> Result<(), String> {
+    let line = |text: &str| Line::new(&workspace.root, text);
+    let mut steps = Steps { taken: Vec::new(), notes: Vec::new() };
+
+    steps.take("format", &line("cargo fmt --all --check"))?;
+    let clippy = "cargo clippy --workspace --all-targets --all-features -- -D warnings";
+    steps.take("lints", &line(clippy))?;
+    let mut tests = line("cargo test --workspace --all-features");
+    if set_up {
+        tests = tests.variable("DOWNPOUR_REQUIRE_INTEROP", "1");
+    }
+    if full {
+        tests = tests.variable("DOWNPOUR_FULL", "1");
+    }
+    steps.take("tests", &tests)?;
+    let documents = "cargo doc --workspace --all-features --no-deps";
+    steps.take("documents", &line(documents).variable("RUSTDOCFLAGS", "-D warnings"))?;
+
+    steps.take("build examples", &line("cargo build --workspace --all-features --examples"))?;
+    for (package, example) in &workspace.examples {
+        let run = format!("cargo run --quiet --all-features --package {package} --example {example}");
+        steps.take(&format!("example {package}/{example}"), &line(&run).limit(EXAMPLE_LIMIT))?;
+    }
+
+    if workspace.root.join("fuzz").is_dir() {
+        for target in FUZZ_TARGETS {
+            let fuzz = line(&format!("cargo fuzz run {target} -- -max_total_time=10"));
+            steps.take(&format!("fuzz {target}"), &fuzz.folder("fuzz").variable("RUSTC_BOOTSTRAP", "1"))?;
+        }
+    } else {
+        steps.note("SKIPPED fuzzing: there is no folder fuzz/");
+    }
+
+    deny(workspace, &mut steps)?;
+    steps.take("packages", &line("cargo publish --workspace --dry-run --allow-dirty"))?;
+    steps.summary();
+    Ok(())
+}
+
+/// The other checks need no network; advisories need a database that `cargo deny fetch db` brings, from a place that not
+/// every machine can reach.
+fn deny(workspace: &Workspace, steps: &mut Steps) -> Result<(), String> {
+    let line = |text: &str| Line::new(&workspace.root, text);
+    if has_advisory_database() {
+        return steps.take("dependencies", &line("cargo deny --offline check"));
+    }
+    steps.note(
+        "NOT CHECKED: advisories, for there is no database on this machine: `cargo deny fetch db` gets it",
+    );
+    steps.take("dependencies but advisories", &line("cargo deny --offline check bans licenses sources"))
+}
+
+/// Whether cargo-deny has its database where it looks for it.
+fn has_advisory_database() -> bool {
+    let home = |name| std::env::var_os(name).map(std::path::PathBuf::from);
+    let cargo = home("CARGO_HOME").or_else(|| Some(home("HOME")?.join(".cargo")));
+    let folders = cargo.and_then(|cargo| std::fs::read_dir(cargo.join("advisory-dbs")).ok());
+    folders.into_iter().flatten().flatten().any(|entry| entry.path().is_dir())
+}
+
+struct Steps {
+    taken: Vec<(String, Duration)>,
+    notes: Vec<String>,
+}
+
+impl Steps {
+    fn take(&mut self, name: &str, line: &Line) -> Result<(), String> {
+        println!("\n=== {name}: {line}");
+        let started = Instant::now();
+        let result = line.run();
+        let time = started.elapsed();
+        println!(
+            "=== {name}: {} in {:.1} s",
+            if result.is_ok() { "ok" } else { "FAILED" },
+            time.as_secs_f64()
+        );
+        self.taken.push((name.to_owned(), time));
+        result.map_err(|reason| format!("step \"{name}\" failed ({reason}); repeat it with:\n  {line}"))
+    }
+
+    fn note(&mut self, text: &str) {
+        println!("=== {text}");
+        self.notes.push(text.to_owned());
+    }
+
+    fn summary(&self) {
+        println!();
+        for (name, time) in &self.taken {
+            println!("{:>8.1} s  {name}", time.as_secs_f64());
+        }
+        let total: Duration = self.taken.iter().map(|(_, time)| *time).sum();
+        println!("{:>8.1} s  all {} steps passed", total.as_secs_f64(), self.taken.len());
+        self.notes.iter().for_each(|note| println!("{note}"));
+    }
+}
