@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Create(Create),
     /// Show what is in a .torrent file
     Show(Show),
+    /// Run a tracker, over HTTP and UDP
+    Tracker(Tracker),
     /// See it work: a seeder and a leecher on this machine, no network needed
     Demo(Demo),
     /// Write a script that completes this program's options for a shell
@@ -37,7 +39,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Get {
-    /// The .torrent file
+    /// The .torrent file, or its http:// or https:// URL
     pub(crate) torrent: PathBuf,
     /// Where to put it
     #[arg(short, long, value_name = "DIR", default_value = ".")]
@@ -69,7 +71,7 @@ pub(crate) struct Get {
 
 #[derive(Debug, Args)]
 pub(crate) struct Seed {
-    /// The .torrent file
+    /// The .torrent file, or its http:// or https:// URL
     pub(crate) torrent: PathBuf,
     /// The file or folder that it describes, or the folder that holds it
     pub(crate) path: PathBuf,
@@ -86,6 +88,9 @@ pub(crate) struct Node {
     /// The port to take connections on; 0 for any [default: the first free one of 6881 to 6889]
     #[arg(long, value_name = "N")]
     pub(crate) port: Option<u16>,
+    /// Certificates in PEM form that web servers and trackers may use beside those of the usual authorities
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
     /// Write what happens as lines of JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
@@ -108,9 +113,25 @@ pub(crate) struct Create {
 
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// The .torrent file
+    /// The .torrent file, or its http:// or https:// URL
     pub(crate) torrent: PathBuf,
     /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tracker {
+    /// Where to listen, over HTTP and UDP alike; may be given several times [default: port 6969 of all addresses]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Serve only the torrents whose info-hashes are in this file, one a line. It is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) whitelist: Option<PathBuf>,
+    /// How often clients are to announce, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) interval: u32,
+    /// Write what happens as lines of JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
 }

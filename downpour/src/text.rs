@@ -41,7 +41,7 @@ pub(crate) fn print_bytes(text: &[u8]) {
     }
 }
 
-/// What a torrent's author wrote must not steer the terminal.
+/// What a stranger wrote must not steer the terminal.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

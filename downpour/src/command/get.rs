@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use downpour_engine::{AddTorrent, AlertKind, Session, Settings, TorrentHandle};
 use downpour_metainfo::Metainfo;
 
-use super::{read_torrent, start};
+use super::{load, start};
 use crate::cli::Get;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -15,7 +15,7 @@ use crate::text::{print_line, printable, size};
 const REFRESH: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(options: &Get) -> Result<(), Failure> {
-    let (torrent, metainfo) = read_torrent(&options.torrent)?;
+    let (torrent, metainfo) = load::torrent(&options.torrent, &options.node.trusted()?)?;
     if options.list {
         list(&metainfo);
         return Ok(());
@@ -26,7 +26,7 @@ pub(crate) fn run(options: &Get) -> Result<(), Failure> {
     let handle = session.add_torrent(add).map_err(|error| Failure::of(&options.torrent, error))?;
     handle.set_sequential(options.sequential)?;
     let mut report = Report::new(&handle, options.node.json);
-    if options.peers.is_empty() {
+    if options.peers.is_empty() && metainfo.trackers.is_empty() {
         let port = session.listen_addresses().first().map_or(0, |address| address.port());
         report
             .say(&format!("no peer is known: waiting for one to call on port {port}; --peer ADDR names one"));

@@ -3,13 +3,13 @@
 use downpour_metainfo::Metainfo;
 use serde_json::json;
 
-use super::read_torrent;
+use super::load;
 use crate::cli::Show;
 use crate::failure::Failure;
 use crate::text::{date, print_line, printable, size};
 
 pub(crate) fn run(options: &Show) -> Result<(), Failure> {
-    let (_, metainfo) = read_torrent(&options.torrent)?;
+    let (_, metainfo) = load::torrent(&options.torrent, &[])?;
     if options.json {
         as_json(&metainfo)
     } else {
