@@ -7,6 +7,7 @@ mod command;
 mod failure;
 mod interrupt;
 mod report;
+mod select;
 mod text;
 
 use std::process::ExitCode;
