@@ -15,10 +15,14 @@ const MAX_ORIGINAL_BYTES: usize = 1024;
 pub(crate) struct Extra<'d, 'a> {
     pub(crate) attributes: FileAttributes,
     is_link: bool,
-    pub(crate) symlink: Option<List<'d, 'a>>,
+    symlink: Option<List<'d, 'a>>,
 }
 
 impl<'d, 'a> Extra<'d, 'a> {
+    pub(crate) fn with(attributes: FileAttributes) -> Self {
+        Self { attributes, ..Self::default() }
+    }
+
     /// Takes `value` if `key` is one of BEP 47's.
     pub(crate) fn take(&mut self, key: &[u8], value: Value<'d, 'a>) {
         match key {

@@ -3,6 +3,8 @@
 
 mod adjustment;
 mod builder;
+mod creation;
+mod encode;
 mod entry;
 mod error;
 mod field;
@@ -19,7 +21,8 @@ mod piece_layers;
 mod torrent;
 
 pub use adjustment::{Adjustment, AdjustmentReason};
-pub use builder::{BuildError, Builder, Creation, automatic_piece_length};
+pub use builder::{BuildError, Builder, TorrentVersion, automatic_piece_length};
+pub use creation::Creation;
 pub use error::{Expected, MetainfoError, PieceLayerError};
 pub use host::{HostPort, HostPortError};
 pub use info::Info;
