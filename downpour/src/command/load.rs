@@ -1,9 +1,11 @@
 //! Torrents from where the user has them: a file, or a web server.
 
+use std::io::Read;
 use std::path::Path;
 
 use downpour_engine::http::{Config, HttpClient, HttpError, Limits};
 use downpour_metainfo::Metainfo;
+use downpour_metainfo::limits::MAX_TORRENT_BYTES;
 
 use crate::failure::Failure;
 
@@ -12,13 +14,20 @@ use crate::failure::Failure;
 pub(crate) fn torrent(source: &Path, roots: &[u8]) -> Result<(Vec<u8>, Metainfo), Failure> {
     let bytes = match url(source) {
         Some(url) => fetch(url, roots).map_err(|error| Failure::of(source, error))?,
-        None => std::fs::read(source)
+        None => read(source)
             .map_err(|error| Failure::of(source, format!("cannot read the torrent file: {error}")))?,
     };
     match Metainfo::parse(&bytes) {
         Ok(metainfo) => Ok((bytes, metainfo)),
         Err(error) => Err(Failure::of(source, format!("not a usable torrent: {error}"))),
     }
+}
+
+/// No more than a torrent may have, in case it is something endless.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_TORRENT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The URL that the user gave in place of a path.
