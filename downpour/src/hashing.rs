@@ -8,7 +8,7 @@ use std::thread;
 
 use downpour_metainfo::merkle::{self, Hash};
 use downpour_metainfo::{Creation, Layout, TorrentVersion};
-use downpour_storage::{FileStorage, HandlePool, Storage, StorageError};
+use downpour_storage::{FileStorage, HandlePool, Storage};
 use sha1::{Digest, Sha1};
 
 use crate::failure::Failure;
@@ -80,7 +80,7 @@ fn hash_piece(
             if pad {
                 part.fill(0);
             } else {
-                read(begin, part).map_err(changed)?;
+                read(begin, part).map_err(|error| Failure::new(error.to_string()))?;
             }
             if version.has_v1() {
                 sha1.update(&part);
@@ -94,8 +94,4 @@ fn hash_piece(
     }
     hashes.v1 = version.has_v1().then(|| sha1.finalize().into());
     Ok(hashes)
-}
-
-fn changed(error: StorageError) -> Failure {
-    Failure::new(error.to_string())
 }
