@@ -11,6 +11,7 @@ mod core;
 mod dial;
 mod error;
 mod handle;
+pub mod http;
 mod listen;
 mod payload;
 mod pool;
