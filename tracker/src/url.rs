@@ -80,7 +80,10 @@ impl<'a> TrackerUrl<'a> {
         let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((host, port)) => {
                 host.parse::<Ipv6Addr>().map_err(|_| UrlError::Host)?;
-                (host, if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or(UrlError::Port)?) })
+                (
+                    host,
+                    if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or(UrlError::Port)?) },
+                )
             }
             None => match authority.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
@@ -173,7 +176,8 @@ mod tests {
 
     #[test]
     fn urls_come_apart_and_wrong_ones_are_refused() {
-        let parsed = |text| TrackerUrl::parse(text).map(|url| (url.scheme, url.host, url.port, url.path_and_query));
+        let parsed =
+            |text| TrackerUrl::parse(text).map(|url| (url.scheme, url.host, url.port, url.path_and_query));
         assert_eq!(parsed("http://t.example/announce"), Ok((Scheme::Http, "t.example", 80, "/announce")));
         assert_eq!(parsed("HTTPS://u:p@t.example?a=b#c"), Ok((Scheme::Https, "t.example", 443, "?a=b")));
         assert_eq!(parsed("udp://[::1]:7/d?x"), Ok((Scheme::Udp, "::1", 7, "/d?x")));
@@ -208,7 +212,10 @@ mod tests {
     fn scrape_takes_the_place_of_announce_in_the_last_part_of_the_path() {
         let scrape = |text| TrackerUrl::parse(text).ok().and_then(|url| url.scrape_with_query_open());
         assert_eq!(scrape("http://t/x/announce").as_deref(), Some("http://t/x/scrape?"));
-        assert_eq!(scrape("http://t/announce.php?k=announce").as_deref(), Some("http://t/scrape.php?k=announce&"));
+        assert_eq!(
+            scrape("http://t/announce.php?k=announce").as_deref(),
+            Some("http://t/scrape.php?k=announce&")
+        );
         assert_eq!(scrape("http://t/announce/x"), None);
         assert_eq!(scrape("http://t/a"), None);
         assert_eq!(scrape("http://announce"), None);

@@ -16,10 +16,6 @@ pub struct JobId(pub u64);
 /// What a client can be told to change at run time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// What we call ourselves.
-    pub peer_id: PeerId,
-    /// The port that peers can reach us on, 0 for none.
-    pub port: u16,
     /// Requests that may wait for an answer of one host at the same time; one at least.
     pub in_flight_per_host: u32,
     /// Requests that one host gets in a second; one at least. As many may come at once after a pause.
@@ -30,13 +26,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            peer_id: PeerId(*b"-dP0100-000000000000"),
-            port: 0,
-            in_flight_per_host: 8,
-            requests_per_second_per_host: 50,
-            stop_timeout: Duration::from_secs(5),
-        }
+        Self { in_flight_per_host: 8, requests_per_second_per_host: 50, stop_timeout: Duration::from_secs(5) }
     }
 }
 
@@ -193,6 +183,13 @@ pub enum Input {
     Scrape {
         /// Of which torrent.
         torrent: TorrentId,
+    },
+    /// Who we are. Until this is told, the peer id is a random one and the port 0.
+    Identity {
+        /// What we call ourselves.
+        peer_id: PeerId,
+        /// The port that peers can reach us on.
+        port: u16,
     },
     /// Other settings.
     Settings(Settings),
