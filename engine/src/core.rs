@@ -162,7 +162,7 @@ impl Core {
                     let before = session.poll_timeout();
                     session.handle_input(self.clock.now(), input);
                     while let Some(output) = session.poll_output() {
-                        todo.push_back(after_session(output));
+                        todo.extend(after_session(output));
                     }
                     let after = session.poll_timeout();
                     if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
@@ -223,6 +223,7 @@ impl Core {
                 }
             }
             Effect::Event(torrent, event) => self.event(torrent, event),
+            _ => {}
         }
     }
 

@@ -134,8 +134,14 @@ impl Session {
             torrents.insert(id, Arc::clone(&torrent));
         }
         let info_hash = torrent.metainfo.info.info_hash();
-        self.core.tell_session(SessionInput::Add { torrent: id, info_hash });
-        self.core.tell_session(SessionInput::Pause { torrent: id, paused: add.paused });
+        self.core.tell_session(SessionInput::Add {
+            torrent: id,
+            info_hash,
+            trackers: Vec::new(),
+            private: false,
+            paused: add.paused,
+            finished: false,
+        });
         if !add.paused {
             self.core.tell_session(SessionInput::Wake { torrent: id });
         }
@@ -272,7 +278,7 @@ async fn run_timer(core: Arc<Core>, moved: Receiver<()>) {
             let mut session = core.session();
             session.handle_timeout(core.clock.now());
             while let Some(output) = session.poll_output() {
-                todo.push_back(after_session(output));
+                todo.extend(after_session(output));
             }
         }
         core.run(todo);

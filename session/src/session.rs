@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use downpour_base::{
-    ConnectionId, Deadlines, InfoHash, InfoHashV1, Instant, Machine, Map, MapKey, Rng, Seed, TorrentId,
+    ConnectionId, Deadlines, InfoHash, InfoHashV1, Instant, Machine, Map, MapKey, PeerEndpoint, PeerId, Rng,
+    Seed, TorrentId,
 };
 use downpour_swarm::{Allowance, Budget, Demand, Direction};
+use downpour_tracker::client;
 use thiserror::Error;
 
+use crate::announce::{Announcing, Role};
 use crate::{Settings, TokenBucket};
 
 /// How often hungry torrents are fed when there is a limit.
@@ -27,8 +31,17 @@ pub enum Input {
         torrent: TorrentId,
         /// Which torrent.
         info_hash: InfoHash,
+        /// Tracker URLs in tiers (BEP 12).
+        trackers: Vec<Vec<String>>,
+        /// Whether it says that peers may come from its trackers only (BEP 27).
+        private: bool,
+        /// Whether it is paused.
+        paused: bool,
+        /// Whether all that is wanted is had, as its resume state says. Then it is announced at once, and without
+        /// being woken.
+        finished: bool,
     },
-    /// The user removed a torrent.
+    /// The user removed a torrent. Its last [`Totals`](Self::Totals) are told before.
     Remove {
         /// Which one.
         torrent: TorrentId,
@@ -87,10 +100,86 @@ pub enum Input {
     },
     /// The user changed the settings.
     Settings(Settings),
+    /// Who we are, for trackers.
+    Identity {
+        /// What we call ourselves.
+        peer_id: PeerId,
+        /// The port that peers can reach us on.
+        port: u16,
+    },
+    /// The answer to `Effect::Totals`, at once if it can be; welcome unasked too.
+    Totals {
+        /// Which torrent.
+        torrent: TorrentId,
+        /// Bytes of payload sent, in this session.
+        uploaded: u64,
+        /// Bytes of payload received, in this session.
+        downloaded: u64,
+        /// Bytes that are missing.
+        left: u64,
+    },
+    /// The answer to `Effect::Http`.
+    HttpDone {
+        /// Which one.
+        job: client::JobId,
+        /// What came.
+        result: Result<client::HttpResponse, client::HttpError>,
+    },
+    /// The answer to `Effect::Resolve`.
+    Resolved {
+        /// Which one.
+        job: client::JobId,
+        /// The addresses, best first.
+        result: Result<Vec<SocketAddr>, client::ResolveError>,
+    },
+    /// A datagram came.
+    Datagram {
+        /// From where.
+        from: SocketAddr,
+        /// What.
+        payload: Vec<u8>,
+    },
+    /// The user wants an announce now.
+    Reannounce {
+        /// Of which torrent.
+        torrent: TorrentId,
+        /// Whether even before the tracker's minimum interval is over.
+        ignore_min_interval: bool,
+    },
+    /// The user adds a tracker.
+    AddTracker {
+        /// To which torrent.
+        torrent: TorrentId,
+        /// Where it is.
+        url: String,
+        /// In which tier, from 0.
+        tier: u8,
+    },
+    /// The user takes a tracker away.
+    RemoveTracker {
+        /// From which torrent.
+        torrent: TorrentId,
+        /// Where it is.
+        url: String,
+    },
+    /// The user changes all trackers.
+    ReplaceTrackers {
+        /// Of which torrent.
+        torrent: TorrentId,
+        /// URLs in tiers.
+        tiers: Vec<Vec<String>>,
+    },
+    /// The user asks for the numbers of a swarm (BEP 48).
+    Scrape {
+        /// Of which torrent.
+        torrent: TorrentId,
+    },
+    /// The program ends: the trackers are told, and [`Output::ShutDown`] says when that is done or given up.
+    Shutdown,
 }
 
 /// What a session wants done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
     /// Load a torrent and make its swarm; answered by [`Input::Activated`] or [`Input::Deactivated`].
@@ -133,6 +222,17 @@ pub enum Output {
         /// How much.
         allowance: Allowance,
     },
+    /// Peers of a torrent became known. It is active.
+    Peers {
+        /// Of which torrent.
+        torrent: TorrentId,
+        /// Where they are.
+        endpoints: Vec<PeerEndpoint>,
+    },
+    /// The client of trackers wants something done or known.
+    Tracker(client::Output),
+    /// After [`Input::Shutdown`]: the trackers are told, or the time for it is over.
+    ShutDown,
 }
 
 /// Why an incoming connection is refused.
@@ -155,10 +255,11 @@ pub enum RefuseReason {
 
 /// What is kept of each torrent: all that is kept of a dormant one.
 #[derive(Debug)]
-struct Record {
+pub(crate) struct Record {
     info_hash: InfoHash,
-    paused: bool,
+    pub(crate) paused: bool,
     state: State,
+    pub(crate) role: Role,
     /// Limits of its own, for [`Direction::Download`] and [`Direction::Upload`].
     limits: [Option<TokenBucket>; 2],
 }
@@ -185,8 +286,8 @@ enum State {
 /// portions when there is a limit.
 #[derive(Debug)]
 pub struct Session {
-    settings: Settings,
-    torrents: Map<TorrentId, Record>,
+    pub(crate) settings: Settings,
+    pub(crate) torrents: Map<TorrentId, Record>,
     by_hash: Map<InfoHashV1, TorrentId>,
     active: BTreeSet<TorrentId>,
     /// Sums over the active torrents.
@@ -197,12 +298,14 @@ pub struct Session {
     hungry: [BTreeSet<TorrentId>; 2],
     /// Whether the next feeding is set.
     feeding: bool,
-    timers: Deadlines<Timer>,
-    outputs: VecDeque<Output>,
+    pub(crate) announcing: Announcing,
+    pub(crate) timers: Deadlines<Timer>,
+    pub(crate) outputs: VecDeque<Output>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Timer {
+pub(crate) enum Timer {
+    Announce,
     Feed,
     Sleep(TorrentId),
 }
@@ -211,7 +314,8 @@ impl Session {
     /// A session without torrents.
     #[must_use]
     pub fn new(now: Instant, seed: Seed, settings: Settings) -> Self {
-        let key = MapKey::new(&mut Rng::new(seed));
+        let mut rng = Rng::new(seed);
+        let key = MapKey::new(&mut rng);
         let mut session = Self {
             settings: Settings::default(),
             torrents: key.map(),
@@ -223,6 +327,7 @@ impl Session {
             global: [None; 2],
             hungry: Default::default(),
             feeding: false,
+            announcing: Announcing::new(key, rng.fork(), settings.trackers.clone()),
             timers: Deadlines::new(key),
             outputs: VecDeque::new(),
         };
@@ -242,6 +347,17 @@ impl Session {
         self.by_hash.get(&info_hash).copied()
     }
 
+    /// Whether a torrent may learn of peers from its trackers only (BEP 27).
+    #[must_use]
+    pub fn is_private(&self, torrent: TorrentId) -> bool {
+        self.torrents.get(&torrent).is_some_and(|record| record.role.private)
+    }
+
+    /// The trackers of a torrent, and how they are doing.
+    pub fn trackers(&self, torrent: TorrentId) -> impl Iterator<Item = client::TrackerStatus> + '_ {
+        self.announcing.client.trackers(torrent)
+    }
+
     /// Whether a torrent has a swarm.
     #[must_use]
     pub fn is_active(&self, torrent: TorrentId) -> bool {
@@ -250,6 +366,9 @@ impl Session {
 
     fn change_settings(&mut self, now: Instant, settings: Settings) {
         let limits = [settings.download_limit, settings.upload_limit];
+        if settings.trackers != self.settings.trackers {
+            self.tell_trackers(now, client::Input::Settings(settings.trackers.clone()));
+        }
         self.settings = settings;
         for (bucket, limit) in self.global.iter_mut().zip(limits) {
             match (bucket.as_mut(), limit) {
@@ -348,7 +467,7 @@ impl Session {
         self.share();
     }
 
-    fn activate(&mut self, torrent: TorrentId) {
+    pub(crate) fn activate(&mut self, torrent: TorrentId) {
         let Some(record) = self.torrents.get_mut(&torrent) else { return };
         if let State::Sleeping { wake, .. } = &mut record.state {
             // The driver may still be saving what the new swarm would load.
@@ -373,6 +492,7 @@ impl Session {
         for connection in waiting {
             self.outputs.push_back(Output::Attach { connection, torrent });
         }
+        self.role_activated(now, torrent);
     }
 
     /// Takes a torrent out of all sums.
@@ -451,14 +571,20 @@ impl Machine for Session {
 
     fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Add { torrent, info_hash } => {
-                let record = Record { info_hash, paused: false, state: State::Dormant, limits: [None; 2] };
+            Input::Add { torrent, info_hash, trackers, private, paused, finished } => {
+                let (state, role) = (State::Dormant, Role::new(private, finished));
+                let record = Record { info_hash, paused, state, role, limits: [None; 2] };
                 self.torrents.insert(torrent, record);
                 if let Some(v1) = info_hash.v1() {
                     self.by_hash.insert(v1, torrent);
                 }
+                self.tell_trackers(now, client::Input::Add { torrent, info_hash, tiers: trackers });
+                if finished {
+                    self.run(now, torrent);
+                }
             }
             Input::Remove { torrent } => {
+                self.tell_trackers(now, client::Input::Remove { torrent });
                 self.sleep(now, torrent);
                 let Some(record) = self.torrents.remove(&torrent) else { return };
                 if let Some(v1) = record.info_hash.v1() {
@@ -469,16 +595,23 @@ impl Machine for Session {
                     self.refuse(waiting);
                 }
             }
-            Input::Wake { torrent } => self.activate(torrent),
+            Input::Wake { torrent } => {
+                self.activate(torrent);
+                self.run(now, torrent);
+            }
             Input::Pause { torrent, paused } => {
                 if let Some(record) = self.torrents.get_mut(&torrent) {
                     record.paused = paused;
+                    self.role_paused(now, torrent);
                 }
             }
             Input::Activated { torrent } => self.activated(now, torrent),
             Input::Deactivated { torrent } => self.deactivated(now, torrent),
             Input::Incoming { connection, info_hash } => self.incoming(connection, info_hash),
-            Input::Demand { torrent, demand } => self.demand(now, torrent, demand),
+            Input::Demand { torrent, demand } => {
+                self.demand(now, torrent, demand);
+                self.role_demands(now, torrent, demand.finished);
+            }
             Input::Starved { torrent, direction } => {
                 if !self.is_limited(torrent, direction) {
                     // A portion from before the limit was lifted overtook the news.
@@ -502,12 +635,44 @@ impl Machine for Session {
                 }
             }
             Input::Settings(settings) => self.change_settings(now, settings),
+            Input::Identity { peer_id, port } => {
+                self.tell_trackers(now, client::Input::Identity { peer_id, port });
+            }
+            Input::Totals { torrent, uploaded, downloaded, left } => {
+                let want = self.peers_wanted(torrent);
+                let totals = client::Totals { uploaded, downloaded, left, want };
+                self.tell_trackers(now, client::Input::Totals { torrent, totals });
+            }
+            Input::HttpDone { job, result } => {
+                self.tell_trackers(now, client::Input::HttpDone { job, result })
+            }
+            Input::Resolved { job, result } => {
+                self.tell_trackers(now, client::Input::Resolved { job, result })
+            }
+            Input::Datagram { from, payload } => {
+                self.tell_trackers(now, client::Input::Datagram { from, payload });
+            }
+            Input::Reannounce { torrent, ignore_min_interval } => {
+                self.tell_trackers(now, client::Input::Reannounce { torrent, ignore_min_interval });
+            }
+            Input::AddTracker { torrent, url, tier } => {
+                self.tell_trackers(now, client::Input::AddTracker { torrent, url, tier });
+            }
+            Input::RemoveTracker { torrent, url } => {
+                self.tell_trackers(now, client::Input::RemoveTracker { torrent, url });
+            }
+            Input::ReplaceTrackers { torrent, tiers } => {
+                self.tell_trackers(now, client::Input::ReplaceTrackers { torrent, tiers });
+            }
+            Input::Scrape { torrent } => self.tell_trackers(now, client::Input::Scrape { torrent }),
+            Input::Shutdown => self.shut_down(now),
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
+                Timer::Announce => self.announce_due(now),
                 Timer::Feed => self.feed(now),
                 Timer::Sleep(torrent) => self.sleep(now, torrent),
             }

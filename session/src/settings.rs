@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use downpour_tracker::client;
+
 /// The limits of a session. Each can change at run time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -21,6 +23,8 @@ pub struct Settings {
     pub upload_limit: Option<u64>,
     /// After how long without a connection a finished torrent goes dormant.
     pub dormant_after: Duration,
+    /// How trackers are asked.
+    pub trackers: client::Settings,
 }
 
 impl Default for Settings {
@@ -33,6 +37,7 @@ impl Default for Settings {
             download_limit: None,
             upload_limit: None,
             dormant_after: Duration::from_secs(60),
+            trackers: client::Settings::default(),
         }
     }
 }

@@ -1,7 +1,11 @@
 //! Which machine's output is whose input. The engine and the simulator both go by this.
 
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
 use downpour_base::{ConnectionId, PeerEndpoint, TorrentId};
 use downpour_swarm::{self as swarm, CloseReason, Event, JobId};
+use downpour_tracker::client;
 
 use crate::session::{self, RefuseReason};
 
@@ -53,6 +57,42 @@ pub enum Effect<P> {
     Deactivate(TorrentId),
     /// Tell the user.
     Event(TorrentId, Event),
+    /// Ask with `GET`, follow redirects, unpack gzip, read no more than `downpour_tracker::limits::MAX_RESPONSE_BYTES`.
+    /// Answer: `HttpDone` to the session.
+    Http {
+        /// To name in the answer.
+        job: client::JobId,
+        /// `http` or `https`.
+        url: String,
+        /// After how long the answer is no longer wanted.
+        timeout: Duration,
+    },
+    /// Look up a name. Answer: `Resolved` to the session.
+    Resolve {
+        /// To name in the answer.
+        job: client::JobId,
+        /// The name.
+        host: String,
+        /// The port that belongs into the addresses.
+        port: u16,
+    },
+    /// Nobody waits for the answer of this `Http` or `Resolve` any more.
+    Cancel(client::JobId),
+    /// Send a datagram. What comes back goes to the session as `Datagram`.
+    Datagram {
+        /// Where to.
+        to: SocketAddr,
+        /// What.
+        payload: Vec<u8>,
+    },
+    /// Say how a torrent stands. Answer: `Totals` to the session, at once.
+    Totals(TorrentId),
+    /// A tracker says from which address our announces come (BEP 24). It may lie.
+    ExternalAddress(IpAddr),
+    /// Tell the user what happened with a tracker.
+    Tracker(client::Event),
+    /// The session is shut down: the trackers are told.
+    ShutDown,
 }
 
 /// Where an output of a torrent's swarm goes.
@@ -74,9 +114,9 @@ pub fn after_swarm<P>(torrent: TorrentId, output: swarm::Output<P>) -> Option<Ne
 
 /// Where an output of the session goes.
 #[must_use]
-pub fn after_session<P>(output: session::Output) -> Next<P> {
+pub fn after_session<P>(output: session::Output) -> Option<Next<P>> {
     use session::Output;
-    match output {
+    Some(match output {
         Output::Activate { torrent } => Next::Effect(Effect::Activate(torrent)),
         Output::Deactivate { torrent } => Next::Effect(Effect::Deactivate(torrent)),
         Output::Attach { connection, torrent } => Next::Effect(Effect::Attach(connection, torrent)),
@@ -85,5 +125,22 @@ pub fn after_session<P>(output: session::Output) -> Next<P> {
         Output::Allowance { torrent, direction, allowance } => {
             Next::Swarm(torrent, swarm::Input::Allowance { direction, allowance })
         }
-    }
+        Output::Peers { torrent, endpoints } => Next::Swarm(torrent, swarm::Input::Peers { endpoints }),
+        Output::Tracker(output) => Next::Effect(after_tracker(output)?),
+        Output::ShutDown => Next::Effect(Effect::ShutDown),
+    })
+}
+
+fn after_tracker<P>(output: client::Output) -> Option<Effect<P>> {
+    use client::Output;
+    Some(match output {
+        Output::Http { job, url, timeout } => Effect::Http { job, url, timeout },
+        Output::Resolve { job, host, port } => Effect::Resolve { job, host, port },
+        Output::Cancel { job } => Effect::Cancel(job),
+        Output::Datagram { to, payload } => Effect::Datagram { to, payload },
+        Output::Totals { torrent } => Effect::Totals(torrent),
+        Output::ExternalAddress { ip } => Effect::ExternalAddress(ip),
+        Output::Event(event) => Effect::Tracker(event),
+        _ => return None,
+    })
 }

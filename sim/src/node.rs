@@ -106,7 +106,15 @@ impl Node {
         match event {
             Event::Add { torrent, wake } => {
                 let info_hash = InfoHash::V1(cx.torrents[&torrent].info_hash);
-                self.todo.push_back(Next::Session(SessionInput::Add { torrent, info_hash }));
+                let add = SessionInput::Add {
+                    torrent,
+                    info_hash,
+                    trackers: Vec::new(),
+                    private: false,
+                    paused: false,
+                    finished: false,
+                };
+                self.todo.push_back(Next::Session(add));
                 if wake {
                     self.todo.push_back(Next::Session(SessionInput::Wake { torrent }));
                 }
@@ -405,7 +413,7 @@ impl Node {
     pub(crate) fn with_session(&mut self, cx: &mut Context<'_>, call: impl FnOnce(&mut Session, Instant)) {
         call(&mut self.session, cx.now);
         while let Some(output) = self.session.poll_output() {
-            self.todo.push_back(downpour_session::after_session(output));
+            self.todo.extend(downpour_session::after_session(output));
         }
         if let Some(at) = self.session.poll_timeout()
             && self.session_armed.is_none_or(|armed| at < armed)

@@ -52,7 +52,16 @@ impl Node {
                 self.finished.entry(torrent).or_insert(cx.now);
             }
             Effect::Event(_, SwarmEvent::PeerBanned { endpoint }) => self.banned.push(endpoint),
-            Effect::Event(..) => {}
+            // There are no trackers here.
+            Effect::Event(..)
+            | Effect::Http { .. }
+            | Effect::Resolve { .. }
+            | Effect::Cancel(_)
+            | Effect::Datagram { .. }
+            | Effect::Totals(_)
+            | Effect::ExternalAddress(_)
+            | Effect::Tracker(_)
+            | Effect::ShutDown => {}
         }
     }
 

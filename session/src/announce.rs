@@ -1,0 +1,173 @@
+//! What trackers are told of the life of torrents, and what becomes of the peers that they name.
+
+use std::collections::BTreeSet;
+
+use downpour_base::{Instant, Machine, Map, MapKey, PeerEndpoint, Seed, TorrentId};
+use downpour_tracker::client::{self, Client};
+
+use crate::session::{Output, Session, Timer};
+
+/// Peers that are kept for a torrent while it wakes up.
+const MAX_FOUND: usize = 200;
+/// Peers that an unfinished torrent would like to hear of.
+const WANTED_UNFINISHED: u32 = 200;
+/// Peers that a finished torrent would like to hear of: most will call.
+const WANTED_FINISHED: u32 = 50;
+
+/// What a session holds for its trackers.
+#[derive(Debug)]
+pub(crate) struct Announcing {
+    pub(crate) client: Client,
+    /// Peers of torrents that are waking up.
+    found: Map<TorrentId, Vec<PeerEndpoint>>,
+    /// After a shut-down: whose trackers are still to be told.
+    leaving: Option<BTreeSet<TorrentId>>,
+}
+
+/// A torrent as its trackers see it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Role {
+    /// BEP 27.
+    pub(crate) private: bool,
+    /// Whether all that is wanted is had, as far as is known.
+    finished: bool,
+    /// Whether this run saw it unfinished, so that it can become complete.
+    unfinished_seen: bool,
+    /// Whether it ran, so that it goes on when it is no longer paused.
+    ran: bool,
+    /// Whether it is announced.
+    announced: bool,
+}
+
+impl Role {
+    pub(crate) fn new(private: bool, finished: bool) -> Self {
+        Self { private, finished, unfinished_seen: false, ran: false, announced: false }
+    }
+}
+
+impl Announcing {
+    pub(crate) fn new(key: MapKey, seed: Seed, settings: client::Settings) -> Self {
+        Self { client: Client::new(seed, settings), found: key.map(), leaving: None }
+    }
+}
+
+impl Session {
+    pub(crate) fn tell_trackers(&mut self, now: Instant, input: client::Input) {
+        self.announcing.client.handle_input(now, input);
+        self.drain_trackers();
+    }
+
+    pub(crate) fn announce_due(&mut self, now: Instant) {
+        self.announcing.client.handle_timeout(now);
+        self.drain_trackers();
+    }
+
+    fn drain_trackers(&mut self) {
+        while let Some(output) = self.announcing.client.poll_output() {
+            match output {
+                client::Output::Peers { torrent, endpoints } => self.found(torrent, endpoints),
+                client::Output::Stopped { torrent } => self.left(torrent),
+                output => self.outputs.push_back(Output::Tracker(output)),
+            }
+        }
+        self.timers.set(Timer::Announce, self.announcing.client.poll_timeout());
+    }
+
+    /// A torrent runs from now on, if it is not paused.
+    pub(crate) fn run(&mut self, now: Instant, torrent: TorrentId) {
+        let Some(record) = self.torrents.get_mut(&torrent) else { return };
+        record.role.ran = true;
+        if !record.paused && self.announcing.leaving.is_none() && !record.role.announced {
+            record.role.announced = true;
+            self.tell_trackers(now, client::Input::Start { torrent });
+        }
+    }
+
+    pub(crate) fn role_paused(&mut self, now: Instant, torrent: TorrentId) {
+        let Some(record) = self.torrents.get_mut(&torrent) else { return };
+        if !record.paused && record.role.ran {
+            self.run(now, torrent);
+        } else if record.paused {
+            self.announcing.found.remove(&torrent);
+            if std::mem::take(&mut record.role.announced) {
+                self.tell_trackers(now, client::Input::Stop { torrent });
+            }
+        }
+    }
+
+    pub(crate) fn role_activated(&mut self, now: Instant, torrent: TorrentId) {
+        let Some(record) = self.torrents.get_mut(&torrent) else { return };
+        record.role.unfinished_seen = false;
+        if let Some(endpoints) = self.announcing.found.remove(&torrent) {
+            self.outputs.push_back(Output::Peers { torrent, endpoints });
+        }
+        self.run(now, torrent);
+    }
+
+    /// The swarm says whether it has all that is wanted.
+    pub(crate) fn role_demands(&mut self, now: Instant, torrent: TorrentId, finished: bool) {
+        if !self.is_active(torrent) {
+            return;
+        }
+        let Some(record) = self.torrents.get_mut(&torrent) else { return };
+        let role = &mut record.role;
+        role.finished = finished;
+        if !finished {
+            role.unfinished_seen = true;
+        } else if std::mem::take(&mut role.unfinished_seen) {
+            self.tell_trackers(now, client::Input::Completed { torrent });
+        }
+    }
+
+    pub(crate) fn peers_wanted(&self, torrent: TorrentId) -> u32 {
+        match self.torrents.get(&torrent) {
+            Some(record) if !record.role.finished => WANTED_UNFINISHED,
+            // A sleeping torrent that has everything waits for calls.
+            Some(_) if self.is_active(torrent) => WANTED_FINISHED,
+            _ => 0,
+        }
+    }
+
+    fn found(&mut self, torrent: TorrentId, mut endpoints: Vec<PeerEndpoint>) {
+        if self.is_active(torrent) {
+            return self.outputs.push_back(Output::Peers { torrent, endpoints });
+        }
+        let Some(record) = self.torrents.get(&torrent) else { return };
+        if !record.paused && !record.role.finished {
+            endpoints.truncate(MAX_FOUND);
+            self.announcing.found.insert(torrent, endpoints);
+            self.activate(torrent);
+        }
+    }
+
+    pub(crate) fn shut_down(&mut self, now: Instant) {
+        if self.announcing.leaving.is_some() {
+            return;
+        }
+        let mut leaving = BTreeSet::new();
+        for (torrent, record) in &mut self.torrents {
+            if std::mem::take(&mut record.role.announced) {
+                leaving.insert(*torrent);
+            }
+        }
+        self.announcing.leaving = Some(leaving.clone());
+        for torrent in leaving {
+            self.tell_trackers(now, client::Input::Stop { torrent });
+        }
+        self.end_if_left();
+    }
+
+    fn left(&mut self, torrent: TorrentId) {
+        if self.announcing.leaving.as_mut().is_some_and(|leaving| leaving.remove(&torrent)) {
+            self.end_if_left();
+        }
+    }
+
+    fn end_if_left(&mut self) {
+        if self.announcing.leaving.as_ref().is_some_and(BTreeSet::is_empty)
+            && !self.outputs.contains(&Output::ShutDown)
+        {
+            self.outputs.push_back(Output::ShutDown);
+        }
+    }
+}
