@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use downpour_base::{ConnectionId, PeerEndpoint, TorrentId};
 use downpour_swarm::DiskFailure;
+use downpour_tracker::AnnounceEvent;
+use downpour_tracker::client::{Failure, ScrapeCounts};
 use smol::channel::{Receiver, Sender, bounded};
 
 /// Alerts that wait to be taken; more push the oldest out.
@@ -33,6 +36,8 @@ pub enum Category {
     Peer,
     /// Pieces that come.
     Progress,
+    /// What trackers say, and what is wrong with them.
+    Tracker,
 }
 
 /// What happened.
@@ -100,6 +105,51 @@ pub enum AlertKind {
         /// Where.
         address: SocketAddr,
     },
+    /// A tracker answered an announce.
+    TrackerReply {
+        /// Its URL.
+        tracker: Arc<str>,
+        /// What was announced.
+        event: AnnounceEvent,
+        /// How many peers it named.
+        peers: u32,
+        /// When it is told again.
+        interval: Duration,
+        /// Peers that have everything, if it says so.
+        seeds: Option<u32>,
+        /// Peers that have not, if it says so.
+        leechers: Option<u32>,
+    },
+    /// An announce came to nothing. Other trackers are tried, and this one later.
+    TrackerError {
+        /// The tracker's URL.
+        tracker: Arc<str>,
+        /// Why.
+        reason: Failure,
+        /// After how long it is tried again; `None` for never.
+        retry: Option<Duration>,
+    },
+    /// A tracker has something to say to the user.
+    TrackerWarning {
+        /// Its URL.
+        tracker: Arc<str>,
+        /// What, without control characters.
+        message: String,
+    },
+    /// A tracker answered a scrape.
+    ScrapeReply {
+        /// Its URL.
+        tracker: Arc<str>,
+        /// What it counted.
+        counts: ScrapeCounts,
+    },
+    /// A scrape came to nothing. It is not tried again.
+    ScrapeFailed {
+        /// The tracker's URL; `None` where there is none that could be asked.
+        tracker: Option<Arc<str>>,
+        /// Why.
+        reason: Failure,
+    },
     /// This many alerts were pushed out of a full queue before this one.
     Overflowed {
         /// How many.
@@ -117,6 +167,11 @@ impl AlertKind {
             }
             Self::DiskError(_) | Self::ResumeNotSaved { .. } | Self::Overflowed { .. } => Category::Error,
             Self::PieceFinished { .. } | Self::HashFailed { .. } => Category::Progress,
+            Self::TrackerReply { .. }
+            | Self::TrackerError { .. }
+            | Self::TrackerWarning { .. }
+            | Self::ScrapeReply { .. }
+            | Self::ScrapeFailed { .. } => Category::Tracker,
             Self::PeerConnected { .. }
             | Self::PeerDisconnected { .. }
             | Self::PeerUnreachable { .. }

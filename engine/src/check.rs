@@ -47,6 +47,9 @@ async fn load(
                 torrent.downloaded_before.store(resume.downloaded, Ordering::Relaxed);
                 torrent.uploaded_before.store(resume.uploaded, Ordering::Relaxed);
             }
+            torrent.at_start.get_or_init(|| {
+                resume.as_ref().map_or((0, 0), |resume| (resume.uploaded, resume.downloaded))
+            });
             Ok(plan_check(torrent.metainfo.info.layout(), resume.as_ref(), &storage.stamps()))
         });
         planned.await.unwrap_or_else(|| Ok(plan_check(&layout, None, &[])))?

@@ -24,8 +24,10 @@ pub struct Config {
     pub seed: Option<Seed>,
     /// Writes all that happens to the torrents' machines into this file, for replay. It holds addresses.
     pub record: Option<PathBuf>,
-    /// Name and version, as peers are told.
+    /// Name and version, as peers and trackers are told.
     pub client: String,
+    /// Certificates in PEM form that HTTPS servers may use beside those of Mozilla's authorities.
+    pub extra_root_certificates: Vec<u8>,
 }
 
 impl Default for Config {
@@ -39,6 +41,7 @@ impl Default for Config {
             seed: None,
             record: None,
             client: concat!("Downpour ", env!("CARGO_PKG_VERSION")).to_owned(),
+            extra_root_certificates: Vec::new(),
         }
     }
 }

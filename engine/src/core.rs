@@ -12,10 +12,12 @@ use smol::channel::Sender;
 use smol::{Executor, Task};
 
 use crate::alert::{AlertKind, Alerts};
+use crate::announce::{self, Announcer};
 use crate::buffers::Buffers;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::Shared;
+use crate::datagram::Datagrams;
 use crate::payload::BlockBytes;
 use crate::pool::Pool;
 use crate::recording::Recording;
@@ -35,11 +37,17 @@ pub(crate) struct Core {
     pub(crate) handles: Arc<HandlePool>,
     pub(crate) peer_id: PeerId,
     pub(crate) listen_port: Option<u16>,
+    pub(crate) datagrams: Datagrams,
+    pub(crate) announcer: Announcer,
+    /// Closed when a session that shuts down has told its trackers.
+    pub(crate) trackers_told: Sender<()>,
     pub(crate) recording: Option<Recording>,
     pub(crate) closing: AtomicBool,
     pub(crate) session_timer: Sender<()>,
-    /// Tasks that end with the session only: listeners and the session's timer.
+    /// Listeners.
     pub(crate) services: Mutex<Vec<Task<()>>>,
+    /// What the last announces need: the session's timer and datagrams.
+    pub(crate) last_services: Mutex<Vec<Task<()>>>,
     session: Mutex<machine::Session>,
     torrents: Mutex<BTreeMap<TorrentId, Arc<Torrent>>>,
     connections: Mutex<BTreeMap<ConnectionId, Arc<Shared>>>,
@@ -55,13 +63,17 @@ pub(crate) struct Parts {
     pub(crate) pool: Pool,
     pub(crate) recording: Option<Recording>,
     pub(crate) listen_port: Option<u16>,
+    pub(crate) datagrams: Datagrams,
+    pub(crate) announcer: Announcer,
+    pub(crate) trackers_told: Sender<()>,
     pub(crate) session_timer: Sender<()>,
     pub(crate) rng: Rng,
 }
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { config, pool, recording, listen_port, session_timer, mut rng } = parts;
+        let Parts { config, pool, recording, listen_port, datagrams, announcer, trackers_told, .. } = parts;
+        let (session_timer, mut rng) = (parts.session_timer, parts.rng);
         let clock = Clock::start();
         let mut peer_id = PeerId(*b"-dP0100-            ");
         for byte in &mut peer_id.0[8..] {
@@ -77,10 +89,14 @@ impl Core {
             handles: Arc::new(HandlePool::new(config.open_files)),
             peer_id,
             listen_port,
+            datagrams,
+            announcer,
+            trackers_told,
             recording,
             closing: AtomicBool::new(false),
             session_timer,
             services: Mutex::default(),
+            last_services: Mutex::default(),
             session: Mutex::new(session),
             torrents: Mutex::default(),
             connections: Mutex::default(),
@@ -176,6 +192,9 @@ impl Core {
                         });
                     }
                 }
+                Next::Effect(Effect::Totals(torrent)) => {
+                    todo.extend(announce::totals(self, torrent).map(Next::Session));
+                }
                 Next::Effect(effect) => self.carry_out(effect),
             }
         }
@@ -223,7 +242,7 @@ impl Core {
                 }
             }
             Effect::Event(torrent, event) => self.event(torrent, event),
-            _ => {}
+            effect => announce::carry_out(&core, effect),
         }
     }
 

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 
 use downpour_metainfo::MetainfoError;
 use downpour_storage::StorageError;
+use downpour_tracker::UrlError;
 use thiserror::Error;
+
+use crate::http::HttpError;
 
 /// A session could not be started, or a verb could not be carried out.
 #[derive(Debug, Error)]
@@ -28,6 +31,17 @@ pub enum Error {
     /// The session has this torrent already.
     #[error("the torrent is in this session already")]
     Duplicate,
+    /// Not a tracker that can be asked.
+    #[error("`{url}` is no tracker URL: {source}")]
+    TrackerUrl {
+        /// As it was given.
+        url: String,
+        /// What is wrong with it.
+        source: UrlError,
+    },
+    /// Certificates to trust that are none.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// The torrent was removed, or the session shut down.
     #[error("the torrent is no longer in a running session")]
     Gone,

@@ -8,6 +8,8 @@ use downpour_base::{Bitfield, InfoHash, TorrentId};
 use downpour_metainfo::Metainfo;
 use downpour_session::Input as SessionInput;
 use downpour_swarm::{Command, Direction, Input, PeerStatus, Status};
+use downpour_tracker::TrackerUrl;
+use downpour_tracker::client::TrackerStatus;
 
 use crate::core::Core;
 use crate::error::Error;
@@ -217,6 +219,61 @@ impl TorrentHandle {
         self.core.tell_session(SessionInput::LimitTorrent { torrent, direction, bytes_per_second });
     }
 
+    /// Tells the trackers now; normally after the time that they asked to be left alone for, and before that if
+    /// `ignore_min_interval` is set.
+    ///
+    /// # Errors
+    /// If the torrent is gone.
+    pub fn force_reannounce(&self, ignore_min_interval: bool) -> Result<(), Error> {
+        self.tell_trackers(SessionInput::Reannounce { torrent: self.torrent.id, ignore_min_interval })
+    }
+
+    /// Asks a tracker how many take part. [`AlertKind::ScrapeReply`](crate::AlertKind::ScrapeReply) has the answer.
+    ///
+    /// # Errors
+    /// If the torrent is gone.
+    pub fn scrape_tracker(&self) -> Result<(), Error> {
+        self.tell_trackers(SessionInput::Scrape { torrent: self.torrent.id })
+    }
+
+    /// The trackers in the order in which they are tried, and how each is doing.
+    #[must_use]
+    pub fn trackers(&self) -> Vec<TrackerStatus> {
+        self.core.session().trackers(self.torrent.id).collect()
+    }
+
+    /// Adds a tracker at the end of a tier, from 0 (BEP 12). One that is there already changes nothing.
+    ///
+    /// # Errors
+    /// If the torrent is gone, or that is no tracker's URL.
+    pub fn add_tracker(&self, url: &str, tier: u8) -> Result<(), Error> {
+        check_tracker(url)?;
+        self.tell_trackers(SessionInput::AddTracker { torrent: self.torrent.id, url: url.to_owned(), tier })
+    }
+
+    /// Takes a tracker away, without telling it.
+    ///
+    /// # Errors
+    /// If the torrent is gone.
+    pub fn remove_tracker(&self, url: &str) -> Result<(), Error> {
+        self.tell_trackers(SessionInput::RemoveTracker { torrent: self.torrent.id, url: url.to_owned() })
+    }
+
+    /// Takes other trackers, in tiers. What is known of those that stay is kept.
+    ///
+    /// # Errors
+    /// If the torrent is gone, or one is no tracker's URL: then nothing changes.
+    pub fn replace_trackers(&self, tiers: Vec<Vec<String>>) -> Result<(), Error> {
+        tiers.iter().flatten().try_for_each(|url| check_tracker(url))?;
+        self.tell_trackers(SessionInput::ReplaceTrackers { torrent: self.torrent.id, tiers })
+    }
+
+    fn tell_trackers(&self, input: SessionInput) -> Result<(), Error> {
+        self.check_alive()?;
+        self.core.tell_session(input);
+        Ok(())
+    }
+
     /// Adds peers to try.
     ///
     /// # Errors
@@ -229,4 +286,8 @@ impl TorrentHandle {
         self.core.tell_swarm(self.torrent.id, Input::Peers { endpoints });
         Ok(())
     }
+}
+
+fn check_tracker(url: &str) -> Result<(), Error> {
+    TrackerUrl::parse(url).map(|_| ()).map_err(|source| Error::TrackerUrl { url: url.to_owned(), source })
 }

@@ -2,12 +2,14 @@
 #![deny(unsafe_code)]
 
 mod alert;
+mod announce;
 mod buffers;
 mod check;
 mod clock;
 mod config;
 mod connection;
 mod core;
+mod datagram;
 mod dial;
 mod error;
 mod handle;
@@ -24,6 +26,8 @@ pub use config::{AddTorrent, Config};
 pub use downpour_session::Settings;
 pub use downpour_storage::Allocation;
 pub use downpour_swarm::PeerStatus;
+pub use downpour_tracker::client::{Failure as TrackerFailure, ScrapeCounts, TrackerStatus};
+pub use downpour_tracker::{AnnounceEvent, SwarmHash};
 pub use error::Error;
 pub use handle::{State, TorrentHandle, TorrentStatus};
 pub use session::Session;

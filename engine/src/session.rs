@@ -2,18 +2,21 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use downpour_base::{InfoHashV1, Machine, Rng, Seed, TorrentId};
 use downpour_metainfo::{Metainfo, MetainfoError};
 use downpour_session::{Input as SessionInput, Settings, after_session};
+use smol::Task;
 use smol::channel::{Receiver, Sender, bounded};
 
 use crate::alert::{Alert, AlertKind};
+use crate::announce::{self, Announcer};
 use crate::config::{AddTorrent, Config};
 use crate::core::{Core, Parts, Todo};
+use crate::datagram::{self, Datagrams};
 use crate::error::Error;
 use crate::handle::TorrentHandle;
 use crate::listen;
@@ -24,6 +27,8 @@ use crate::torrent::{Torrent, Wishes};
 /// How long a shutdown waits for connections to close: 200 times this.
 const CLOSING_TURN: Duration = Duration::from_millis(10);
 const CLOSING_TURNS: u32 = 200;
+/// How long a shutdown waits for trackers.
+const LAST_ANNOUNCES: Duration = Duration::from_secs(2);
 
 /// A BitTorrent client: its own threads, any number of torrents. Several can live in one process.
 ///
@@ -33,6 +38,8 @@ const CLOSING_TURNS: u32 = 200;
 pub struct Session {
     core: Arc<Core>,
     addresses: Vec<SocketAddr>,
+    /// Closed when a shutdown has told the trackers.
+    all_told: Receiver<()>,
     /// Dropped, it ends the network threads.
     stop: Mutex<Option<Sender<()>>>,
     network: Mutex<Vec<JoinHandle<()>>>,
@@ -58,11 +65,26 @@ impl Session {
         let addresses: Vec<SocketAddr> =
             listeners.iter().filter_map(|listener| listener.get_ref().local_addr().ok()).collect();
         let threads = config.threads.max(1);
+        let datagrams = Datagrams::bind(&addresses)?;
+        let announcer = Announcer::new(&config.client, config.extra_root_certificates.clone())?;
         let (pool, disk) = Pool::start(threads).map_err(Error::Start)?;
         let (session_timer, timer_moved) = bounded(1);
         let listen_port = addresses.first().map(SocketAddr::port);
         let rng = Rng::new(seed);
-        let core = Core::new(Parts { config, pool, recording, listen_port, session_timer, rng });
+        let (trackers_told, all_told) = bounded(1);
+        let core = Core::new(Parts {
+            config,
+            pool,
+            recording,
+            listen_port,
+            datagrams,
+            announcer,
+            trackers_told,
+            session_timer,
+            rng,
+        });
+        let port = listen_port.unwrap_or_default();
+        core.tell_session(SessionInput::Identity { peer_id: core.peer_id, port });
         let (stop, stopped) = bounded(1);
         let mut network = Vec::new();
         for number in 0..threads {
@@ -74,7 +96,12 @@ impl Session {
             let thread = thread::Builder::new().name(format!("downpour-net-{number}")).spawn(run);
             network.push(thread.map_err(Error::Start)?);
         }
-        let mut services = vec![core.executor.spawn(run_timer(Arc::clone(&core), timer_moved))];
+        let mut last = vec![core.executor.spawn(run_timer(Arc::clone(&core), timer_moved))];
+        for socket in core.datagrams.sockets() {
+            last.push(core.executor.spawn(datagram::receive(Arc::clone(&core), socket)));
+        }
+        *core.last_services.lock().unwrap_or_else(PoisonError::into_inner) = last;
+        let mut services = Vec::new();
         for listener in listeners {
             services.push(core.executor.spawn(listen::accept(Arc::clone(&core), listener)));
         }
@@ -85,6 +112,7 @@ impl Session {
         Ok(Self {
             core,
             addresses,
+            all_told,
             stop: Mutex::new(Some(stop)),
             network: Mutex::new(network),
             disk: Mutex::new(disk),
@@ -121,6 +149,7 @@ impl Session {
             check: Default::default(),
             downloaded_before: Default::default(),
             uploaded_before: Default::default(),
+            at_start: OnceLock::new(),
             last_status: Mutex::default(),
             saving: Mutex::default(),
             wishes: Mutex::new(Wishes { paused: add.paused, ..Wishes::default() }),
@@ -137,8 +166,8 @@ impl Session {
         self.core.tell_session(SessionInput::Add {
             torrent: id,
             info_hash,
-            trackers: Vec::new(),
-            private: false,
+            trackers: torrent.metainfo.trackers.clone(),
+            private: torrent.metainfo.info.is_private(),
             paused: add.paused,
             finished: false,
         });
@@ -174,6 +203,10 @@ impl Session {
             core.torrents().remove(&torrent.id);
         };
         let id = handle.torrent.id;
+        // Its trackers are told after it is gone.
+        if let Some(totals) = announce::totals(&self.core, id) {
+            self.core.tell_session(totals);
+        }
         self.core.tell_swarm(id, downpour_swarm::Input::Command(downpour_swarm::Command::Pause));
         self.core.pool.call(end).await;
         self.core.tell_session(SessionInput::Remove { torrent: id });
@@ -216,14 +249,14 @@ impl Session {
         self.core.alerts.try_next()
     }
 
-    /// Closes all connections, saves the state of all torrents, and ends. A second call does nothing.
+    /// Tells the trackers, closes all connections, saves the state of all torrents, and ends; trackers that do not
+    /// answer are not waited for longer than two seconds. A second call does nothing.
     pub async fn shutdown(&self) {
         self.core.closing.store(true, Ordering::Release);
-        let services =
-            std::mem::take(&mut *self.core.services.lock().unwrap_or_else(PoisonError::into_inner));
-        for service in services {
-            service.cancel().await;
-        }
+        cancel(&self.core.services).await;
+        // While the rest is put in order, the trackers may answer.
+        let patience = smol::Timer::after(LAST_ANNOUNCES);
+        self.core.tell_session(SessionInput::Shutdown);
         for shared in self.core.connections().values() {
             shared.wake();
         }
@@ -240,6 +273,16 @@ impl Session {
             }
             smol::Timer::after(CLOSING_TURN).await;
         }
+        let late = async {
+            patience.await;
+        };
+        let told = async {
+            let _ = self.all_told.recv().await;
+        };
+        smol::future::or(told, late).await;
+        cancel(&self.core.last_services).await;
+        self.core.announcer.close();
+        self.core.trackers_told.close();
         self.core.pool.close();
         if let Some(recording) = &self.core.recording {
             recording.flush();
@@ -263,6 +306,13 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.shutdown_blocking();
+    }
+}
+
+async fn cancel(tasks: &Mutex<Vec<Task<()>>>) {
+    let tasks = std::mem::take(&mut *tasks.lock().unwrap_or_else(PoisonError::into_inner));
+    for task in tasks {
+        task.cancel().await;
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use downpour_base::{InfoHashV1, TorrentId};
 use downpour_metainfo::Metainfo;
@@ -30,6 +30,8 @@ pub(crate) struct Torrent {
     /// Payload of earlier runs and of earlier activations of this one.
     pub(crate) downloaded_before: AtomicU64,
     pub(crate) uploaded_before: AtomicU64,
+    /// Payload of earlier runs, uploaded and downloaded: trackers count from the start of this one.
+    pub(crate) at_start: OnceLock<(u64, u64)>,
     /// What the swarm said last, for a torrent that has none now.
     pub(crate) last_status: Mutex<Status>,
     /// One checkpoint at a time; holds what the last one of an activation recorded, for a session without a folder for
