@@ -33,7 +33,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Get {
-    /// The .torrent file
+    /// The .torrent file, or its http:// or https:// URL
     pub(crate) torrent: PathBuf,
     /// Where to put it
     #[arg(short, long, value_name = "DIR", default_value = ".")]
@@ -50,7 +50,7 @@ pub(crate) struct Get {
 
 #[derive(Debug, Args)]
 pub(crate) struct Seed {
-    /// The .torrent file
+    /// The .torrent file, or its http:// or https:// URL
     pub(crate) torrent: PathBuf,
     /// The file or folder that it describes, or the folder that holds it
     pub(crate) path: PathBuf,
@@ -67,6 +67,9 @@ pub(crate) struct Node {
     /// The port to take connections on; 0 for any [default: the first free one of 6881 to 6889]
     #[arg(long, value_name = "N")]
     pub(crate) port: Option<u16>,
+    /// Certificates in PEM form that web servers and trackers may use beside those of the usual authorities
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
     /// Write what happens as lines of JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
@@ -89,7 +92,7 @@ pub(crate) struct Create {
 
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// The .torrent file
+    /// The .torrent file, or its http:// or https:// URL
     pub(crate) torrent: PathBuf,
     /// As JSON
     #[arg(long)]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use downpour_base::PeerEndpoint;
 use downpour_engine::{Alert, AlertKind, Category, State, TorrentHandle, TorrentStatus};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::text::{print_line, size};
+use crate::text::{print_line, printable, size};
 
 /// A bar over bytes; hidden where nobody looks.
 pub(crate) fn bar(bytes: u64, message: &str) -> ProgressBar {
@@ -35,6 +36,8 @@ pub(crate) struct Report {
     last: Option<Value>,
     /// Peers that the user was told about; each try is not news.
     unreachable: BTreeSet<PeerEndpoint>,
+    /// Trackers whose trouble the user was told of, until they answer.
+    failing: BTreeSet<Arc<str>>,
 }
 
 impl Report {
@@ -45,7 +48,7 @@ impl Report {
             if json { ProgressDrawTarget::hidden() } else { target() },
         );
         bar.set_style(style("{prefix:<11} [{bar:20}] {percent:>3}%  {wide_msg}"));
-        Self { bar, json, last: None, unreachable: BTreeSet::new() }
+        Self { bar, json, last: None, unreachable: BTreeSet::new(), failing: BTreeSet::new() }
     }
 
     /// Shows how it is going.
@@ -111,6 +114,19 @@ impl Report {
             AlertKind::PeerUnreachable { endpoint, reason } if self.unreachable.insert(*endpoint) => {
                 format!("cannot reach {endpoint}: {reason}; it is tried again")
             }
+            AlertKind::TrackerError { tracker, reason, retry }
+                if self.failing.insert(Arc::clone(tracker)) =>
+            {
+                let then = if retry.is_some() { "it is tried again" } else { "it is not tried again" };
+                format!("tracker {}: {reason}; {then}", printable(tracker))
+            }
+            AlertKind::TrackerReply { tracker, .. } => {
+                self.failing.remove(tracker);
+                return;
+            }
+            AlertKind::TrackerWarning { tracker, message } => {
+                format!("tracker {} says: {message}", printable(tracker))
+            }
             _ => return,
         };
         let urgent = alert.kind.category() == Category::Error;
@@ -168,6 +184,24 @@ fn json_alert(kind: &AlertKind) -> Option<Value> {
         }
         AlertKind::DiskError(failure) => {
             json!({ "event": "disk_error", "message": failure.message, "disk_full": failure.disk_full })
+        }
+        AlertKind::TrackerReply { tracker, event, peers, interval, seeds, leechers } => json!({
+            "event": "tracker_reply",
+            "tracker": **tracker,
+            "announced": event.to_string(),
+            "peers": peers,
+            "interval_seconds": interval.as_secs(),
+            "seeds": seeds,
+            "leechers": leechers,
+        }),
+        AlertKind::TrackerError { tracker, reason, retry } => json!({
+            "event": "tracker_error",
+            "tracker": **tracker,
+            "reason": reason.to_string(),
+            "retry_seconds": retry.map(|retry| retry.as_secs()),
+        }),
+        AlertKind::TrackerWarning { tracker, message } => {
+            json!({ "event": "tracker_warning", "tracker": **tracker, "message": message })
         }
         AlertKind::ResumeNotSaved { message } => json!({ "event": "resume_not_saved", "message": message }),
         AlertKind::Listening { address } => json!({ "event": "listening", "address": address.to_string() }),

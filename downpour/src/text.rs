@@ -25,6 +25,11 @@ pub(crate) fn print_line(line: impl std::fmt::Display) {
     }
 }
 
+/// What a stranger wrote must not steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 /// Bytes in the unit that fits.
 pub(crate) fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()

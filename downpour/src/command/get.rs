@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use downpour_engine::{AddTorrent, AlertKind, Session, TorrentHandle};
 
-use super::{read_torrent, start};
+use super::{load, start};
 use crate::cli::Get;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -13,13 +13,13 @@ use crate::report::Report;
 const REFRESH: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(options: &Get) -> Result<(), Failure> {
-    let (torrent, _) = read_torrent(&options.torrent)?;
+    let (torrent, metainfo) = load::torrent(&options.torrent, &options.node.trusted()?)?;
     let interrupt = Interrupt::install()?;
     let session = start(&options.node)?;
     let add = AddTorrent::new(torrent, absolute(&options.output)?).peers(options.peers.iter().copied());
     let handle = session.add_torrent(add).map_err(|error| Failure::of(&options.torrent, error))?;
     let mut report = Report::new(&handle, options.node.json);
-    if options.peers.is_empty() {
+    if options.peers.is_empty() && metainfo.trackers.is_empty() {
         let port = session.listen_addresses().first().map_or(0, |address| address.port());
         report
             .say(&format!("no peer is known: waiting for one to call on port {port}; --peer ADDR names one"));

@@ -3,33 +3,37 @@
 pub(crate) mod create;
 pub(crate) mod demo;
 pub(crate) mod get;
+mod load;
 pub(crate) mod replay;
 pub(crate) mod seed;
 pub(crate) mod show;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use downpour_engine::{Config, Session};
-use downpour_metainfo::Metainfo;
 
 use crate::cli::Node;
 use crate::failure::Failure;
 
-/// Reads and checks a .torrent file.
-fn read_torrent(path: &Path) -> Result<(Vec<u8>, Metainfo), Failure> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Failure::of(path, format!("cannot read the torrent file: {error}")))?;
-    match Metainfo::parse(&bytes) {
-        Ok(metainfo) => Ok((bytes, metainfo)),
-        Err(error) => Err(Failure::of(path, format!("not a usable torrent: {error}"))),
+impl Node {
+    /// The certificates that the user trusts beside the usual ones.
+    fn trusted(&self) -> Result<Vec<u8>, Failure> {
+        let Some(path) = &self.cacert else { return Ok(Vec::new()) };
+        std::fs::read(path)
+            .map_err(|error| Failure::of(path, format!("cannot read the certificates: {error}")))
     }
 }
 
 /// Starts a session as the command line wants it. Without a port it takes the first free one of 6881 to 6889, which
 /// is where people open their routers (BEP 3), or else any.
 fn start(node: &Node) -> Result<Session, Failure> {
-    let config = Config { state_folder: state_folder(), record: node.record.clone(), ..Config::default() };
+    let config = Config {
+        state_folder: state_folder(),
+        record: node.record.clone(),
+        extra_root_certificates: node.trusted()?,
+        ..Config::default()
+    };
     let with = |port: u16| {
         let listen: Vec<SocketAddr> = vec![([0, 0, 0, 0], port).into(), ([0u16; 8], port).into()];
         let session = Session::start(Config { listen, ..config.clone() });

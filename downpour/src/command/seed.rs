@@ -3,14 +3,14 @@
 use downpour_engine::AddTorrent;
 
 use super::get::{absolute, follow};
-use super::{read_torrent, start};
+use super::{load, start};
 use crate::cli::Seed;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::report::Report;
 
 pub(crate) fn run(options: &Seed) -> Result<(), Failure> {
-    let (torrent, metainfo) = read_torrent(&options.torrent)?;
+    let (torrent, metainfo) = load::torrent(&options.torrent, &options.node.trusted()?)?;
     let path = absolute(&options.path)?;
     if !path.exists() {
         return Err(Failure::of(&path, "no such file or folder"));
