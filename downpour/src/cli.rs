@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Create(Create),
     /// Show what is in a .torrent file
     Show(Show),
+    /// Run a tracker, over HTTP and UDP
+    Tracker(Tracker),
     /// See it work: a seeder and a leecher on this machine, no network needed
     Demo(Demo),
     /// Feed a recording of `--record` through the machine again and compare
@@ -95,6 +97,22 @@ pub(crate) struct Show {
     /// The .torrent file, or its http:// or https:// URL
     pub(crate) torrent: PathBuf,
     /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tracker {
+    /// Where to listen, over HTTP and UDP alike; may be given several times [default: port 6969 of all addresses]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Serve only the torrents whose info-hashes are in this file, one a line. It is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) whitelist: Option<PathBuf>,
+    /// How often clients are to announce, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) interval: u32,
+    /// Write what happens as lines of JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         cli::Command::Seed(options) => command::seed::run(&options),
         cli::Command::Create(options) => command::create::run(&options),
         cli::Command::Show(options) => command::show::run(&options),
+        cli::Command::Tracker(options) => command::tracker::run(&options),
         cli::Command::Demo(options) => command::demo::run(&options),
         cli::Command::Replay(options) => command::replay::run(&options),
     };

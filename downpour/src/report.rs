@@ -19,6 +19,12 @@ pub(crate) fn bar(bytes: u64, message: &str) -> ProgressBar {
     bar
 }
 
+/// A line that changes in place; hidden where nobody looks.
+pub(crate) fn status_line(hidden: bool) -> ProgressBar {
+    let target = if hidden { ProgressDrawTarget::hidden() } else { target() };
+    ProgressBar::with_draw_target(None, target).with_style(style("{spinner} {wide_msg}"))
+}
+
 fn target() -> ProgressDrawTarget {
     if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }

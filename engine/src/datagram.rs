@@ -14,7 +14,7 @@ use crate::core::Core;
 use crate::error::Error;
 
 /// The longest datagram that UDP can carry.
-const MAX_DATAGRAM: usize = 65_535;
+pub(crate) const MAX_DATAGRAM: usize = 65_535;
 
 /// Sockets of a session.
 #[derive(Debug, Default)]

@@ -20,6 +20,7 @@ mod pool;
 mod recording;
 mod session;
 mod torrent;
+mod tracker_server;
 
 pub use alert::{Alert, AlertKind, Category};
 pub use config::{AddTorrent, Config};
@@ -27,7 +28,9 @@ pub use downpour_session::Settings;
 pub use downpour_storage::Allocation;
 pub use downpour_swarm::PeerStatus;
 pub use downpour_tracker::client::{Failure as TrackerFailure, ScrapeCounts, TrackerStatus};
+pub use downpour_tracker::server::{Settings as TrackerSettings, Statistics as TrackerStatistics};
 pub use downpour_tracker::{AnnounceEvent, SwarmHash};
 pub use error::Error;
 pub use handle::{State, TorrentHandle, TorrentStatus};
 pub use session::Session;
+pub use tracker_server::{TrackerConfig, TrackerServer};

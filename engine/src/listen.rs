@@ -27,7 +27,7 @@ fn is_full(core: &Core) -> bool {
 }
 
 /// A listener on `address`; IPv6 takes IPv6 only, since IPv4 has a listener of its own.
-fn bind(address: SocketAddr) -> Result<Async<TcpListener>, Error> {
+pub(crate) fn bind(address: SocketAddr) -> Result<Async<TcpListener>, Error> {
     let bound = || -> io::Result<Async<TcpListener>> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {

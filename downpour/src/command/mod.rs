@@ -7,6 +7,7 @@ mod load;
 pub(crate) mod replay;
 pub(crate) mod seed;
 pub(crate) mod show;
+pub(crate) mod tracker;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
