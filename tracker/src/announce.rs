@@ -93,3 +93,26 @@ impl serde::Serialize for SwarmHash {
         to.collect_str(self)
     }
 }
+
+/// What a client tells a tracker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announce {
+    /// Which swarm.
+    pub info_hash: SwarmHash,
+    /// What the client calls itself.
+    pub peer_id: downpour_base::PeerId,
+    /// The port that peers can reach it on.
+    pub port: u16,
+    /// Bytes of payload sent.
+    pub uploaded: u64,
+    /// Bytes of payload received.
+    pub downloaded: u64,
+    /// Bytes that are missing.
+    pub left: u64,
+    /// Why it announces.
+    pub event: AnnounceEvent,
+    /// By which a tracker knows it again at another address (BEP 7).
+    pub key: u32,
+    /// How many peers it would like to hear of; `None` for as many as the tracker likes.
+    pub want: Option<u32>,
+}

@@ -3,11 +3,15 @@
 
 mod announce;
 pub mod client;
+mod compact;
 mod error;
+pub mod http;
 pub mod limits;
 pub mod server;
+mod text;
+pub mod udp;
 mod url;
 
-pub use announce::{AnnounceEvent, SwarmHash};
+pub use announce::{Announce, AnnounceEvent, SwarmHash};
 pub use error::ResponseError;
 pub use url::{Scheme, TrackerUrl, UrlError};
