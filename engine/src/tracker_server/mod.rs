@@ -69,7 +69,8 @@ struct Shared {
     moved: Sender<()>,
     callers: Mutex<Callers>,
     requests: AtomicU64,
-    whitelist: Mutex<Option<BTreeSet<SwarmHash>>>,
+    /// The settings in force, and the swarms on the whitelist.
+    policy: Mutex<(Settings, BTreeSet<SwarmHash>)>,
 }
 
 impl TrackerServer {
@@ -87,11 +88,11 @@ impl TrackerServer {
         let (moved, timer_moved) = bounded(1);
         let shared = Arc::new(Shared {
             clock,
-            server: Mutex::new(Server::new(Seed(bytes), config.settings)),
+            server: Mutex::new(Server::new(Seed(bytes), config.settings.clone())),
             moved,
             callers: Mutex::default(),
             requests: AtomicU64::new(0),
-            whitelist: Mutex::new(None),
+            policy: Mutex::new((config.settings, BTreeSet::new())),
         });
         shared.set_whitelist(config.whitelist);
         let executor = Arc::new(Executor::new());
@@ -173,13 +174,13 @@ impl Shared {
     }
 
     fn set_whitelist(&self, new: Option<BTreeSet<SwarmHash>>) {
-        let mut settings = self.server().settings().clone();
-        settings.whitelist = new.is_some();
-        let old = {
-            let mut whitelist = self.whitelist.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *whitelist, new.clone()).unwrap_or_default()
+        let (settings, old, new) = {
+            let mut policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+            policy.0.whitelist = new.is_some();
+            let new = new.unwrap_or_default();
+            let old = std::mem::replace(&mut policy.1, new.clone());
+            (policy.0.clone(), old, new)
         };
-        let new = new.unwrap_or_default();
         for hash in new.difference(&old) {
             self.tell(Input::Allow(*hash));
         }
