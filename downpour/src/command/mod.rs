@@ -1,9 +1,11 @@
 //! One file a command.
 
+pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod demo;
 pub(crate) mod get;
 mod load;
+pub(crate) mod man;
 pub(crate) mod replay;
 pub(crate) mod seed;
 pub(crate) mod show;
@@ -12,7 +14,7 @@ pub(crate) mod tracker;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use downpour_engine::{Config, Session};
+use downpour_engine::{Config, Session, Settings};
 
 use crate::cli::Node;
 use crate::failure::Failure;
@@ -28,10 +30,11 @@ impl Node {
 
 /// Starts a session as the command line wants it. Without a port it takes the first free one of 6881 to 6889, which
 /// is where people open their routers (BEP 3), or else any.
-fn start(node: &Node) -> Result<Session, Failure> {
+fn start(node: &Node, settings: Settings) -> Result<Session, Failure> {
     let config = Config {
         state_folder: state_folder(),
         record: node.record.clone(),
+        settings,
         extra_root_certificates: node.trusted()?,
         ..Config::default()
     };
