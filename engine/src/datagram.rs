@@ -5,6 +5,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
 use downpour_session::Input;
 use smol::Async;
@@ -15,6 +16,9 @@ use crate::error::Error;
 
 /// The longest datagram that UDP can carry.
 pub(crate) const MAX_DATAGRAM: usize = 65_535;
+
+/// How long to wait after an error.
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
 /// Sockets of a session.
 #[derive(Debug, Default)]
@@ -59,8 +63,11 @@ impl Datagrams {
 pub(crate) async fn receive(core: Arc<Core>, socket: Arc<Async<UdpSocket>>) {
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
-        // Errors are about datagrams that were sent (somebody does not listen): their sender times out.
-        let Ok((length, from)) = socket.recv_from(&mut buffer).await else { continue };
+        let Ok((length, from)) = socket.recv_from(&mut buffer).await else {
+            // About a datagram that nobody took, on some systems; its sender times out.
+            smol::Timer::after(PAUSE).await;
+            continue;
+        };
         core.tell_session(Input::Datagram { from, payload: buffer[..length].to_vec() });
     }
 }

@@ -311,7 +311,7 @@ fn what_is_no_answer_is_told_apart() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = client().get_blocking(&format!("http://{free}/"), &LIMITS).unwrap_err();
     assert!(matches!(error, HttpError::Refused { address } if address == free), "{error}");
-    for url in ["", "udp://127.0.0.1:1/", "http://a:b@127.0.0.1/", "/path"] {
+    for url in ["", "udp://127.0.0.1:1/", "/path"] {
         assert!(matches!(client().get_blocking(url, &LIMITS), Err(HttpError::Url { .. })), "{url}");
     }
 }

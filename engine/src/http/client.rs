@@ -3,7 +3,9 @@
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, LOCATION, USER_AGENT};
+use hyper::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, LOCATION, USER_AGENT,
+};
 use hyper::{Request, StatusCode};
 use smol::lock::Semaphore;
 use smol_hyper::rt::FuturesIo;
@@ -136,7 +138,11 @@ impl HttpClient {
     }
 
     async fn exchange(&self, url: &Url, limits: &Limits) -> Result<Answer, HttpError> {
-        let request = Request::get(url.target.as_str())
+        let mut request = Request::get(url.target.as_str());
+        if let Some(authorization) = &url.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request
             .header(HOST, url.authority())
             .header(USER_AGENT, &self.user_agent)
             .header(ACCEPT_ENCODING, "gzip")

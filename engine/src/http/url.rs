@@ -16,6 +16,8 @@ pub(crate) struct Url {
     pub(crate) port: u16,
     /// Path and query.
     pub(crate) target: String,
+    /// What an `Authorization` header says to this server, where the URL has a user name in it (RFC 7617).
+    pub(crate) authorization: Option<String>,
 }
 
 impl Url {
@@ -31,12 +33,14 @@ impl Url {
             _ => return Err(wrong("it starts with neither http:// nor https://")),
         };
         let authority = uri.authority().ok_or_else(|| wrong("it names no server"))?;
-        if authority.as_str().contains('@') {
-            return Err(wrong("user names and passwords in it are not supported"));
-        }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        let (user, place) = match authority.as_str().rsplit_once('@') {
+            Some((user, place)) => (Some(user), place),
+            None => (None, authority.as_str()),
+        };
+        let name = authority.host();
+        let host = name.trim_start_matches('[').trim_end_matches(']');
         let usual = if https { 443 } else { 80 };
-        let port = match authority.as_str()[authority.host().len()..].trim_start_matches(':') {
+        let port = match place.get(name.len()..).unwrap_or_default().trim_start_matches(':') {
             "" => usual,
             port => port.parse().map_err(|_| wrong("its port is not one"))?,
         };
@@ -45,7 +49,8 @@ impl Url {
         }
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-        Ok(Self { https, host: host.to_ascii_lowercase(), port, target })
+        let authorization = user.map(|user| format!("Basic {}", base64(&percent_decode(user))));
+        Ok(Self { https, host: host.to_ascii_lowercase(), port, target, authorization })
     }
 
     /// Where a `Location` header of an answer from here leads (RFC 3986, section 5.2).
@@ -66,7 +71,9 @@ impl Url {
             Some('?') => format!("{path}{location}"),
             _ => format!("{folder}/{location}"),
         };
-        Self::parse(&format!("{scheme}://{}{target}", self.authority()))
+        let url = Self::parse(&format!("{scheme}://{}{target}", self.authority()))?;
+        // The same server; no other is told.
+        Ok(Self { authorization: self.authorization.clone(), ..url })
     }
 
     /// What the `Host` header says: the port only where it is not the usual one.
@@ -98,6 +105,36 @@ fn ascii(text: &str) -> String {
     ascii
 }
 
+fn percent_decode(text: &str) -> Vec<u8> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let digits = part.get(..2).filter(|two| two.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(&part.as_bytes()[2..]);
+            }
+            None => bytes.extend(b"%".iter().chain(part.as_bytes())),
+        }
+    }
+    bytes
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let bits = three.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for at in 0..4 {
+            let letter = LETTERS[(bits >> (18 - 6 * at) & 63) as usize];
+            text.push(if at <= three.len() { char::from(letter) } else { '=' });
+        }
+    }
+    text
+}
+
 /// What a remote wrote, as an error may show it.
 pub(super) fn quoted(text: &str) -> String {
     text.chars().take(MAX_QUOTED).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
@@ -126,7 +163,6 @@ mod tests {
             "ftp://a",
             "http://",
             "http:///x",
-            "http://u:p@a/",
             "http://a:0/",
             "http://a:99999/",
             "http://a b/",
@@ -134,6 +170,23 @@ mod tests {
             assert!(Url::parse(text).is_err(), "{text}");
         }
         assert!(Url::parse(&format!("http://a/{}", "x".repeat(MAX_URL_BYTES))).is_err());
+    }
+
+    #[test]
+    fn a_user_name_becomes_a_header_for_its_own_server_alone() {
+        let url = Url::parse("http://Aladdin:open%20sesame@a:81/x").unwrap();
+        assert_eq!(url.authorization.as_deref(), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+        assert_eq!((url.host.as_str(), url.port, url.to_string().as_str()), ("a", 81, "http://a:81/x"));
+        assert_eq!(url.join("/y").unwrap().authorization, url.authorization);
+        for elsewhere in ["http://a:81/y", "//b/y", "http://b/"] {
+            assert_eq!(url.join(elsewhere).unwrap().authorization, None, "{elsewhere}");
+        }
+        for (text, encoded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
+            assert_eq!(base64(text.as_bytes()), encoded);
+        }
+        assert_eq!(percent_decode("a%41%zz%4"), b"aA%zz%4");
     }
 
     #[test]

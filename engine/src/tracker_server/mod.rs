@@ -225,8 +225,11 @@ fn bind(address: SocketAddr) -> Result<Sockets, Error> {
 async fn answer_datagrams(shared: Arc<Shared>, socket: Async<UdpSocket>) {
     let mut buffer = vec![0; datagram::MAX_DATAGRAM];
     loop {
-        // Errors are about answers that nobody took.
-        let Ok((length, from)) = socket.recv_from(&mut buffer).await else { continue };
+        let Ok((length, from)) = socket.recv_from(&mut buffer).await else {
+            // About an answer that nobody took, on some systems.
+            smol::Timer::after(datagram::PAUSE).await;
+            continue;
+        };
         for output in shared.tell(Input::Datagram { from, payload: buffer[..length].to_vec() }) {
             if let Output::Datagram { to, payload } = output {
                 // Where there is no room, the client asks again.
