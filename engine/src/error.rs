@@ -22,9 +22,14 @@ pub enum Error {
     /// The system gave no thread or no randomness.
     #[error("cannot start: {0}")]
     Start(io::Error),
-    /// Not a torrent, or not one that this version transfers.
+    /// Not a torrent.
     #[error(transparent)]
     Metainfo(#[from] MetainfoError),
+    /// A torrent without a v1 half (BEP 52).
+    #[error(
+        "this is a BitTorrent v2-only torrent: a later version will transfer it, this one transfers v1 and hybrid torrents"
+    )]
+    V2Only,
     /// The session has this torrent already.
     #[error("the torrent is in this session already")]
     Duplicate,

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use downpour_base::{InfoHashV1, Machine, Rng, Seed, TorrentId};
-use downpour_metainfo::{Metainfo, MetainfoError};
+use downpour_metainfo::Metainfo;
 use downpour_session::{Input as SessionInput, Settings, after_session};
 use smol::channel::{Receiver, Sender, bounded};
 
@@ -104,7 +104,7 @@ impl Session {
     /// If it is not a torrent, or in the session already.
     pub fn add_torrent(&self, add: AddTorrent) -> Result<TorrentHandle, Error> {
         let metainfo = Metainfo::parse(&add.torrent)?;
-        let info_hash = metainfo.info.info_hash().v1().ok_or(Error::Metainfo(MetainfoError::V2Only))?;
+        let info_hash = metainfo.info.info_hash().v1().ok_or(Error::V2Only)?;
         let id = TorrentId(self.core.new_number());
         let state_folder = self.core.config.state_folder.as_ref();
         // The same torrent may be kept in several places, so the place is part of the name.

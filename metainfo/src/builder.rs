@@ -4,8 +4,9 @@ use downpour_bencode::{DictEncoder, Encoder};
 use thiserror::Error;
 
 use crate::Layout;
+use crate::entry::{Extra, Files};
 use crate::limits::{MAX_PIECE_LENGTH, MAX_PIECES};
-use crate::path::{UniquePaths, safe_component, safe_path};
+use crate::path::safe_component;
 
 /// What can be wrong with what a torrent is to be made of.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -133,22 +134,19 @@ impl Builder {
         if pieces > MAX_PIECES {
             return Err(BuildError::TooManyPieces(pieces));
         }
-        if safe_component(self.name.as_bytes()).as_ref() != Some(&self.name) {
+        if safe_component(self.name.as_bytes()) != self.name {
             return Err(BuildError::UnsafeName(self.name));
         }
-        let mut files = Vec::new();
-        let mut unique = UniquePaths::default();
-        for (components, length) in self.tree.iter().flatten() {
-            let plain = components.join("/");
-            let safe = safe_path(components.iter().map(String::as_bytes));
-            let wanted = format!("{}/{plain}", self.name);
-            if safe.as_ref() != Some(&plain) || unique.claim(wanted.clone()) != wanted {
-                return Err(BuildError::UnsafeName(plain));
-            }
-            files.push((wanted, *length));
+        let mut files = Files::new(if self.tree.is_some() { &self.name } else { "" }, Vec::new());
+        let single = [(vec![self.name.clone()], self.length)];
+        for (components, length) in self.tree.as_deref().unwrap_or(&single) {
+            let pushed =
+                files.push(components.iter().map(String::as_bytes), *length, &Extra::default(), None);
+            pushed.map_err(|_| BuildError::UnsafeName(components.join("/")))?;
         }
-        if self.tree.is_none() {
-            files.push((self.name.clone(), self.length));
+        let (files, adjustments) = files.finish().map_err(|_| BuildError::TooManyPieces(pieces))?;
+        if let Some(adjusted) = adjustments.into_iter().next() {
+            return Err(BuildError::UnsafeName(adjusted.original));
         }
         let layout = Layout::new(files, piece_length as u32);
         let hashes = vec![None; layout.piece_count() as usize];

@@ -13,6 +13,10 @@ impl<'d, 'a> Fields<'d, 'a> {
         value.as_dict().map(Self).ok_or(MetainfoError::WrongKind { field, expected: Expected::Dict })
     }
 
+    pub(crate) fn dict(self) -> Dict<'d, 'a> {
+        self.0
+    }
+
     pub(crate) fn optional(self, field: &'static str) -> Option<Value<'d, 'a>> {
         self.0.get(field.as_bytes())
     }

@@ -1,14 +1,47 @@
 //! Pieces on files: the torrent's bytes are its files one after another (BEP 3).
 
+/// What a torrent says about a file besides its name and length (BEP 47).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileAttributes {
+    /// Zeros that fill a piece up, so that the next file begins with a piece. Never on disk.
+    pub pad: bool,
+    /// Not listed by default.
+    pub hidden: bool,
+    /// A program.
+    pub executable: bool,
+}
+
 /// One file of a torrent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct File {
     /// The safe relative path, components joined by `/`; for a tree, the torrent's name is its first component.
+    /// No two files share one, but pad files may, which are never on disk.
     pub path: String,
     /// Where the file begins in the torrent, in bytes.
     pub offset: u64,
-    /// How long it is, in bytes.
+    /// How long it is, in bytes; zero for symbolic links.
     pub length: u64,
+    /// What BEP 47 says of it.
+    pub attributes: FileAttributes,
+    /// For a symbolic link: the file or folder of this torrent that it stands for, in the form of `path` (BEP 47).
+    pub symlink_target: Option<String>,
+    /// The root of the file's Merkle tree (BEP 52): for files with content, in v2 and hybrid torrents.
+    pub pieces_root: Option<[u8; 32]>,
+}
+
+impl File {
+    /// Whether this is a pad file: zeros that are part of pieces and never on disk (BEP 47).
+    #[must_use]
+    pub fn is_pad(&self) -> bool {
+        self.attributes.pad
+    }
+
+    /// Whether this is a symbolic link (BEP 47).
+    #[must_use]
+    pub fn is_symlink(&self) -> bool {
+        self.symlink_target.is_some()
+    }
 }
 
 /// A run of bytes inside one file.
@@ -23,6 +56,9 @@ pub struct FileSpan {
 }
 
 /// How a torrent's bytes lie on its files and in its pieces.
+///
+/// The files tile the torrent without gaps. In v2 and hybrid torrents every file with content begins with a piece;
+/// pad files fill the gaps, also where a v2 torrent has none in writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     files: Vec<File>,
@@ -31,17 +67,13 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Lays `files` (path and length) one after another. Lengths saturate; the parser checks for overflow.
-    pub(crate) fn new(files: impl IntoIterator<Item = (String, u64)>, piece_length: u32) -> Self {
+    /// Lays `files` one after another and sets their offsets. Lengths saturate; the parser checks for overflow.
+    pub(crate) fn new(mut files: Vec<File>, piece_length: u32) -> Self {
         let mut total_length = 0u64;
-        let files = files
-            .into_iter()
-            .map(|(path, length)| {
-                let offset = total_length;
-                total_length = total_length.saturating_add(length);
-                File { path, offset, length }
-            })
-            .collect();
+        for file in &mut files {
+            file.offset = total_length;
+            total_length = total_length.saturating_add(file.length);
+        }
         Self { files, piece_length: piece_length.max(1), total_length }
     }
 
@@ -57,10 +89,16 @@ impl Layout {
         self.piece_length
     }
 
-    /// The length of the torrent, in bytes.
+    /// The length of the torrent with its pad files, in bytes.
     #[must_use]
     pub fn total_length(&self) -> u64 {
         self.total_length
+    }
+
+    /// The length of all files but the pad files, in bytes: what is worth downloading.
+    #[must_use]
+    pub fn payload_length(&self) -> u64 {
+        self.files.iter().filter(|file| !file.is_pad()).map(|file| file.length).sum()
     }
 
     /// How many pieces there are.
@@ -76,7 +114,8 @@ impl Layout {
         self.total_length.saturating_sub(begin).min(u64::from(self.piece_length)) as u32
     }
 
-    /// The runs of file bytes that `length` bytes from `begin` in `piece` lie on, clipped at the torrent's end.
+    /// The runs of file bytes that `length` bytes from `begin` in `piece` lie on, clipped at the torrent's end. Runs
+    /// on pad files are among them.
     #[must_use]
     pub fn spans(&self, piece: u32, begin: u32, length: u32) -> Spans<'_> {
         let start = u64::from(piece) * u64::from(self.piece_length) + u64::from(begin);

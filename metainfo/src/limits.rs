@@ -8,7 +8,15 @@ pub const MAX_PIECE_LENGTH: u64 = 1 << 29;
 pub const MAX_FILES: usize = 1 << 20;
 /// Bytes of one path component, as most file systems have it.
 pub const MAX_COMPONENT_BYTES: usize = 240;
-/// Components of a path; more are joined into the last one's folder.
+/// Components of a path.
 pub const MAX_COMPONENTS: usize = 64;
+/// Bytes of all paths of a torrent: few bytes of a file tree can stand for long paths.
+pub const MAX_PATHS_BYTES: usize = 256 << 20;
+/// How often one name may occur in a folder; the copies get numbers.
+pub const MAX_DUPLICATE_NAMES: u32 = 100;
+/// Bytes of a file in a v2 torrent: its blocks must be fewer than 2^30 - 1, as in libtorrent.
+pub const MAX_V2_FILE_LENGTH: u64 = (((1 << 30) - 1) << 14) - 1;
+/// Bytes of a magnet link.
+pub const MAX_MAGNET_BYTES: usize = 1 << 20;
 /// Bytes of a .torrent file.
 pub const MAX_TORRENT_BYTES: usize = 256 << 20;

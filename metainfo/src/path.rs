@@ -1,42 +1,66 @@
-//! Paths that are safe on every platform, whatever a torrent says.
+//! Names that are safe on every platform, whatever a torrent says.
 //!
 //! The rules are the union of what Unix, macOS and Windows refuse or misread, applied everywhere, so that a
 //! torrent gives the same names on each machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
 
-use crate::limits::{MAX_COMPONENT_BYTES, MAX_COMPONENTS};
+use crate::limits::MAX_COMPONENT_BYTES;
 
-/// Names that Windows reserves for devices, with or without an extension.
-const RESERVED: [&str; 22] = [
-    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
-    "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
-];
+/// What stands where nothing is left of a name.
+const NOTHING: &str = "_";
 
-/// One safe path component, `None` if nothing is left of it (empty, `.`, `..`).
-pub(crate) fn safe_component(raw: &[u8]) -> Option<String> {
+/// Names that Windows reserves for devices, with or without an extension; `com` and `lpt` with a digit come on top.
+const RESERVED: [&str; 7] = ["con", "prn", "aux", "nul", "conin$", "conout$", "clock$"];
+
+/// The safe form of one path component, never empty: borrowed if it is safe as it is.
+pub(crate) fn safe_component(raw: &[u8]) -> Cow<'_, str> {
+    if let Some(safe) = plain(raw) {
+        return Cow::Borrowed(safe);
+    }
     let text = String::from_utf8_lossy(raw);
     let mut safe: String = text.chars().map(|c| if is_unsafe(c) { '_' } else { c }).collect();
     if safe.len() > MAX_COMPONENT_BYTES {
         safe = shorten(&safe);
     }
     // Windows drops dots and spaces at the end, so that `a.` and `a` would be one file.
-    let trimmed = safe.trim_end_matches(['.', ' ']).len();
-    if safe[..trimmed].is_empty() {
-        return None;
-    }
-    safe.truncate(trimmed);
-    let stem = safe.split('.').next().unwrap_or_default().trim_end();
-    if RESERVED.iter().any(|reserved| stem.eq_ignore_ascii_case(reserved)) {
+    safe.truncate(safe.trim_end_matches(['.', ' ']).len());
+    if is_reserved(&safe) {
         safe.insert(0, '_');
     }
-    Some(safe)
+    if safe.is_empty() {
+        return Cow::Borrowed(NOTHING);
+    }
+    if safe.as_bytes() == raw { Cow::Owned(text.into_owned()) } else { Cow::Owned(safe) }
+}
+
+/// Most names need no change, and few need more than one look at each byte to know.
+fn plain(raw: &[u8]) -> Option<&str> {
+    let safe = |byte: &u8| matches!(byte, b' '..=b'~') && !is_unsafe(char::from(*byte));
+    let (last, fits) = (raw.last()?, raw.len() <= MAX_COMPONENT_BYTES);
+    let text = std::str::from_utf8(raw).ok()?;
+    (fits && !matches!(last, b'.' | b' ') && raw.iter().all(safe) && !is_reserved(text)).then_some(text)
 }
 
 fn is_unsafe(c: char) -> bool {
-    let bidirectional =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || bidirectional || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
+    let steers =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || steers || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
+}
+
+fn is_reserved(name: &str) -> bool {
+    // The first byte tells for nearly all names.
+    if !matches!(
+        name.as_bytes().first(),
+        Some(b'c' | b'C' | b'p' | b'P' | b'a' | b'A' | b'n' | b'N' | b'l' | b'L')
+    ) {
+        return false;
+    }
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let mut chars = stem.chars();
+    let digit = matches!(chars.next_back(), Some('0'..='9' | '¹' | '²' | '³'));
+    let port = digit && ["com", "lpt"].iter().any(|port| chars.as_str().eq_ignore_ascii_case(port));
+    port || RESERVED.iter().any(|reserved| stem.eq_ignore_ascii_case(reserved))
 }
 
 /// Cuts the middle, so that the extension stays.
@@ -52,66 +76,21 @@ fn shorten(name: &str) -> String {
     [&name[..end], extension].concat()
 }
 
-/// Joins the safe form of `components` with `/`, `None` if nothing is left.
-pub(crate) fn safe_path<'c>(components: impl Iterator<Item = &'c [u8]>) -> Option<String> {
-    let parts: Vec<String> = components.filter_map(safe_component).take(MAX_COMPONENTS).collect();
-    (!parts.is_empty()).then(|| parts.join("/"))
-}
-
-/// Gives every path of a torrent to one file only, also on file systems that ignore case, and lets no file
-/// stand where another needs a folder.
-#[derive(Debug, Default)]
-pub(crate) struct UniquePaths {
-    files: BTreeSet<String>,
-    folders: BTreeSet<String>,
-    /// The number that what ends in a taken name got last, so that a million files of one name take no
-    /// million tries each.
-    numbers: BTreeMap<String, u32>,
-}
-
-impl UniquePaths {
-    /// Returns `path`, or a variant of it that collides with nothing claimed so far.
-    pub(crate) fn claim(&mut self, path: String) -> String {
-        let mut candidate = path;
-        let mut attempt = 0u32;
-        let original = candidate.clone();
-        let mut taken = None;
-        loop {
-            let folded = candidate.to_lowercase();
-            let folders: Vec<&str> = folded.match_indices('/').map(|(slash, _)| &folded[..slash]).collect();
-            let blocked = folders.iter().position(|folder| self.files.contains(*folder));
-            if blocked.is_none() && !self.folders.contains(&folded) && !self.files.contains(&folded) {
-                for folder in folders {
-                    if !self.folders.contains(folder) {
-                        self.folders.insert(folder.to_owned());
-                    }
-                }
-                self.files.insert(folded);
-                if let Some(taken) = taken {
-                    self.numbers.insert(taken, attempt);
-                }
-                return candidate;
-            }
-            // A file in the way of a folder moves the folder; anything else moves the file.
-            let at = match blocked {
-                Some(depth) => {
-                    original.match_indices('/').nth(depth).map_or(original.len(), |(slash, _)| slash)
-                }
-                None => original.len(),
-            };
-            let name = original[..at].to_lowercase();
-            attempt = (attempt + 1).max(self.numbers.get(&name).copied().unwrap_or(0));
-            candidate = numbered(&original, at, attempt);
-            taken = Some(name);
-        }
+/// What two names have in common that some file system takes for one: case does not count, nor do characters that
+/// are not seen.
+pub(crate) fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
     }
+    let seen = |c: &char| !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+    // By way of the upper case, since some letters have two lower ones (σ and ς).
+    name.chars().filter(seen).flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
-/// Puts `.attempt` behind the component that ends at `at`, before its extension.
-fn numbered(path: &str, at: usize, attempt: u32) -> String {
-    let start = path[..at].rfind('/').map_or(0, |slash| slash + 1);
-    let dot = path[start..at].rfind('.').filter(|dot| *dot > 0).map_or(at, |dot| start + dot);
-    format!("{}.{attempt}{}", &path[..dot], &path[dot..])
+/// Puts `.number` behind a name, before its extension.
+pub(crate) fn numbered(name: &str, number: u32) -> String {
+    let dot = name.rfind('.').filter(|dot| *dot > 0).unwrap_or(name.len());
+    format!("{}.{number}{}", &name[..dot], &name[dot..])
 }
 
 #[cfg(test)]
@@ -120,57 +99,52 @@ mod tests {
 
     #[test]
     fn components_are_made_safe() {
-        let cases: [(&[u8], Option<&str>); 16] = [
-            (b"a.txt", Some("a.txt")),
-            (b"..", None),
-            (b".", None),
-            (b"", None),
-            (b" ", None),
-            (b"../../etc/passwd", Some(".._.._etc_passwd")),
-            (b"a\\b", Some("a_b")),
-            (b"C:", Some("C_")),
-            (b"a\0b\n", Some("a_b_")),
-            (b"NUL", Some("_NUL")),
-            (b"con.txt", Some("_con.txt")),
-            (b"console.txt", Some("console.txt")),
-            (b"a. .", Some("a")),
-            ("\u{202e}gpj.exe".as_bytes(), Some("_gpj.exe")),
-            ("größe 漢字".as_bytes(), Some("größe 漢字")),
-            (b"\xff\xfe", Some("\u{fffd}\u{fffd}")),
+        let cases: [(&[u8], &str); 24] = [
+            (b"a.txt", "a.txt"),
+            (b"..", "_"),
+            (b".", "_"),
+            (b"", "_"),
+            (b" ", "_"),
+            (b".hidden", ".hidden"),
+            (b"../../etc/passwd", ".._.._etc_passwd"),
+            (b"a\\b", "a_b"),
+            (b"C:", "C_"),
+            (b"a\0b\n", "a_b_"),
+            (b"NUL", "_NUL"),
+            (b"con.txt", "_con.txt"),
+            (b"console.txt", "console.txt"),
+            (b"com1", "_com1"),
+            (b"LPT0.tar.gz", "_LPT0.tar.gz"),
+            ("com¹".as_bytes(), "_com¹"),
+            (b"com", "com"),
+            (b"com10", "com10"),
+            (b"nul .a", "_nul .a"),
+            (b"a. .", "a"),
+            ("\u{202e}gpj.exe".as_bytes(), "_gpj.exe"),
+            ("\u{61c}a\u{2028}".as_bytes(), "_a_"),
+            ("größe 漢字".as_bytes(), "größe 漢字"),
+            (b"\xff\xfe", "\u{fffd}\u{fffd}"),
         ];
         for (raw, safe) in cases {
-            assert_eq!(safe_component(raw).as_deref(), safe, "{:?}", raw.escape_ascii().to_string());
+            assert_eq!(safe_component(raw), safe, "{:?}", raw.escape_ascii().to_string());
+            assert_eq!(safe_component(safe.as_bytes()), safe, "what is safe stays as it is");
         }
     }
 
     #[test]
     fn a_long_name_keeps_its_extension() {
-        let long = safe_component(format!("{}.tar.gz", "é".repeat(300)).as_bytes()).unwrap();
+        let name = format!("{}.tar.gz", "é".repeat(300));
+        let long = safe_component(name.as_bytes());
         assert!(long.len() <= MAX_COMPONENT_BYTES && long.ends_with(".gz"));
     }
 
     #[test]
-    fn collisions_get_numbers() {
-        let mut paths = UniquePaths::default();
-        let mut claim = |path: &str| paths.claim(path.to_owned());
-        assert_eq!(claim("d/a.txt"), "d/a.txt");
-        assert_eq!(claim("d/A.TXT"), "d/A.1.TXT");
-        assert_eq!(claim("d/a.txt"), "d/a.2.txt");
-        assert_eq!(claim("d"), "d.1", "a folder is there");
-        assert_eq!(claim("d/a.txt/b"), "d/a.3.txt/b", "a file is there");
-        assert_eq!(claim("x"), "x");
-    }
-
-    #[test]
-    fn many_collisions_take_no_quadratic_time() {
-        // Trying every number from the start would be a billion look-ups for each half.
-        let mut paths = UniquePaths::default();
-        for number in 0..40_000 {
-            let expected = if number == 0 { "d/a.txt".to_owned() } else { format!("d/a.{number}.txt") };
-            assert_eq!(paths.claim("d/a.txt".to_owned()), expected);
+    fn names_that_look_or_sort_alike_fold_alike() {
+        for (one, other) in
+            [("A.txt", "a.TXT"), ("ΌΣΟΣ", "όσος"), ("STRASSE", "straße"), ("a\u{200d}b", "ab")]
+        {
+            assert_eq!(fold(one), fold(other));
         }
-        for number in 0..40_000 {
-            assert_eq!(paths.claim(format!("d/a.txt/{number}")), format!("d/a.40000.txt/{number}"));
-        }
+        assert_ne!(fold("a"), fold("b"));
     }
 }

@@ -5,20 +5,27 @@ use downpour_bencode::{DecodeOptions, Limits, Value};
 
 use crate::field::Fields;
 use crate::limits::MAX_TORRENT_BYTES;
-use crate::{Info, MetainfoError};
+use crate::{HostPort, Info, MetainfoError, PieceLayers};
 
-/// A parsed .torrent file (BEP 3; tracker tiers after BEP 12).
+/// A parsed .torrent file (BEP 3, BEP 52; tracker tiers after BEP 12).
 ///
-/// Only the info dictionary is needed for a download; what is wrong elsewhere is left out, not refused.
+/// Only the info dictionary is needed for a download; what is wrong elsewhere is left out, not refused, but for hashes
+/// of pieces that do not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metainfo {
     /// What to download.
     pub info: Info,
+    /// The hashes of a v2 torrent's pieces (BEP 52).
+    pub piece_layers: PieceLayers,
     /// Tracker URLs in tiers: all of one tier are tried before the next (BEP 12).
     pub trackers: Vec<Vec<String>>,
-    /// HTTP and FTP seeds (BEP 19).
+    /// HTTP and FTP servers that have the files (BEP 19, `url-list`).
     pub web_seeds: Vec<String>,
+    /// HTTP servers that have the pieces (BEP 17, `httpseeds`).
+    pub http_seeds: Vec<String>,
+    /// Nodes of the distributed hash table to start from (BEP 5).
+    pub nodes: Vec<HostPort>,
     /// What the author has to say.
     pub comment: Option<String>,
     /// The program that made the file.
@@ -36,14 +43,23 @@ impl Metainfo {
         if input.len() > MAX_TORRENT_BYTES {
             return Err(MetainfoError::TooLarge(input.len()));
         }
-        let document = DecodeOptions::lenient(Limits::TORRENT).decode(input)?;
+        // Some files have a line break at the end.
+        let document = DecodeOptions::lenient(Limits::TORRENT).decode_prefix(input)?;
         let fields = Fields::of(document.root(), "torrent")?;
-        let info = Info::parse(Bytes::copy_from_slice(fields.required("info")?.raw()))?;
+        let info = fields.required("info")?;
+        Fields::of(info, "info")?;
+        let info = Info::parse(Bytes::copy_from_slice(info.raw()))?;
+        let layers = fields.optional("piece layers").and_then(|layers| layers.as_dict());
+        let layers = layers.filter(|_| info.info_hash().v2().is_some());
+        let piece_layers = layers.map(|layers| PieceLayers::parse(layers, info.layout())).transpose()?;
         let text = |field| fields.optional(field).and_then(text);
         Ok(Self {
             info,
+            piece_layers: piece_layers.unwrap_or_default(),
             trackers: trackers(fields),
             web_seeds: fields.optional("url-list").map(strings).unwrap_or_default(),
+            http_seeds: fields.optional("httpseeds").map(strings).unwrap_or_default(),
+            nodes: nodes(fields),
             comment: text("comment.utf-8").or_else(|| text("comment")),
             created_by: text("created by"),
             creation_date: fields.optional("creation date").and_then(|value| value.as_int()),
@@ -62,6 +78,17 @@ fn strings(value: Value<'_, '_>) -> Vec<String> {
         None => text(value).into_iter().collect::<Vec<_>>(),
     };
     all.into_iter().filter(|text| !text.trim().is_empty()).collect()
+}
+
+/// The usable entries of `nodes`: lists of host and port (BEP 5).
+fn nodes(fields: Fields<'_, '_>) -> Vec<HostPort> {
+    let node = |value: Value<'_, '_>| {
+        let mut parts = value.as_list()?.iter();
+        let (host, port) = (parts.next()?.as_str()?, parts.next()?.as_int()?);
+        HostPort::new(host, u16::try_from(port).ok()?).ok()
+    };
+    let list = fields.optional("nodes").and_then(|value| value.as_list());
+    list.into_iter().flatten().filter_map(node).collect()
 }
 
 /// `announce-list` where there is one (BEP 12: `announce` is then ignored), else `announce`.

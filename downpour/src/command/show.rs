@@ -64,7 +64,11 @@ fn as_text(metainfo: &Metainfo) {
     metainfo.web_seeds.iter().for_each(|url| line("web seed", url.clone()));
     line("files", layout.files().len().to_string());
     for (index, file) in layout.files().iter().enumerate() {
-        let note = if metainfo.info.renamed_files().contains(&index) { "  (renamed to be safe)" } else { "" };
+        let note = if metainfo.info.adjustments().iter().any(|change| change.file == Some(index)) {
+            "  (renamed to be safe)"
+        } else {
+            ""
+        };
         print_line(format_args!("  {:>12}  {}{note}", size(file.length), printable(&file.path)));
     }
 }
