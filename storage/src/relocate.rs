@@ -207,7 +207,9 @@ impl FileStorage {
             other == folded || within(&other, &folded) || within(&folded, &other)
         });
         let from = state.places.path(&self.layout, file);
-        if clashes || Self::exists(&to) && !is_same(&from, &to) {
+        // A file cannot go into a folder that has to be where the file is.
+        let into_itself = from != to && to.starts_with(&from);
+        if clashes || into_itself || Self::exists(&to) && !is_same(&from, &to) {
             return refuse(io::ErrorKind::AlreadyExists);
         }
         state.places.announce_name(&self.layout, file, Some(name.to_owned()));
@@ -226,9 +228,10 @@ impl FileStorage {
         // It stays in the folder that it is in.
         let depth = state.places.relative(&self.layout, file).split('/').count();
         let to = from.ancestors().nth(depth).unwrap_or(Path::new("")).join(name);
-        let renamed = create_folder(folder_of(&to)).and_then(|()| match fs::rename(&from, &to) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !Self::exists(&from) => Ok(()),
-            result => result.map_err(|error| StorageError::new(Operation::Rename, &to, error)),
+        let is_there = Self::exists(&from);
+        let renamed = create_folder(folder_of(&to)).and_then(|()| match is_there {
+            true => fs::rename(&from, &to).map_err(|error| StorageError::new(Operation::Rename, &to, error)),
+            false => Ok(()),
         });
         match renamed {
             Ok(()) => state.places.take_name(file),
