@@ -44,24 +44,25 @@ pub struct FileStorage {
     // Locks, in the order in which they are taken when one needs several.
     /// Held by whoever brings data to the disk for good, or changes where it is.
     pub(crate) commit: Mutex<()>,
-    /// Held while writing: the kernel lets one thread write to a file at a time and has the others spin on its lock (2
-    /// to 6 % of a fast download's samples in a profile).
-    pub(crate) writer: Mutex<Writer>,
+    /// Shared by those who write; alone holds it who changes where what is written belongs.
+    pub(crate) fence: RwLock<()>,
     pub(crate) state: RwLock<State>,
+    pub(crate) touched: Mutex<Touched>,
     /// Ends a move that is on its way.
     pub(crate) cancelled: AtomicBool,
 }
 
+/// What was written.
 #[derive(Debug, Default)]
-pub(crate) struct Writer {
-    /// Files written to since the last sync.
+pub(crate) struct Touched {
+    /// Files written to since the last sync. A file is named after the write: a sync that began before would not reach it.
     dirty: BTreeSet<usize>,
     /// The file that is being copied to another disk, and what of it was written meanwhile: offset, length.
     pub(crate) copying: Option<(usize, Vec<(u64, u64)>)>,
 }
 
-impl Writer {
-    fn touched(&mut self, file: usize, offset: u64, length: u64) {
+impl Touched {
+    fn note(&mut self, file: usize, offset: u64, length: u64) {
         self.dirty.insert(file);
         if let Some((copied, ranges)) = &mut self.copying
             && *copied == file
@@ -125,8 +126,9 @@ impl FileStorage {
             owner: handles.register(),
             handles,
             commit: Mutex::default(),
-            writer: Mutex::default(),
+            fence: RwLock::default(),
             state: RwLock::new(State { places, wanted, parts }),
+            touched: Mutex::default(),
             cancelled: AtomicBool::new(false),
             layout,
         }
@@ -186,7 +188,7 @@ impl FileStorage {
     pub fn select(&self, wanted: impl Fn(usize) -> bool) -> Result<(), StorageError> {
         let _commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody writes to the part file meanwhile.
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
         for file in 0..self.layout.files().len() {
             if !wanted(file) {
                 self.state_mut().wanted[file] = false;
@@ -194,7 +196,7 @@ impl FileStorage {
             }
             let shares = self.state().parts.shares_of(file);
             if !shares.is_empty() {
-                self.bring_home(&mut writer, file, &shares)?;
+                self.bring_home(file, &shares)?;
             }
             self.state_mut().wanted[file] = true;
         }
@@ -208,12 +210,7 @@ impl FileStorage {
     }
 
     /// Copies what the part file has of `file` into it, and takes it out of the part file when it is safe there.
-    fn bring_home(
-        &self,
-        writer: &mut Writer,
-        file: usize,
-        shares: &[(Share, u64)],
-    ) -> Result<(), StorageError> {
+    fn bring_home(&self, file: usize, shares: &[(Share, u64)]) -> Result<(), StorageError> {
         let parts_index = self.parts_index();
         let (from, to) = {
             let state = self.state();
@@ -227,7 +224,7 @@ impl FileStorage {
                 .map_err(|error| self.fail(Operation::Read, parts_index, error))?;
             write_at(&to, &mut &mut [IoSlice::new(&buffer)][..], span.offset, span.length)
                 .map_err(|error| self.fail(Operation::Write, file, error))?;
-            writer.touched(file, span.offset, span.length);
+            self.touched().note(file, span.offset, span.length);
         }
         to.sync_data().map_err(|error| self.fail(Operation::Sync, file, error))?;
         // The data is safe in the file; only now may the part file forget it.
@@ -236,7 +233,7 @@ impl FileStorage {
         if state.parts.is_empty() {
             let path = state.places.path(&self.layout, parts_index);
             state.parts.clear();
-            writer.dirty.remove(&parts_index);
+            self.touched().dirty.remove(&parts_index);
             self.forget_handle(parts_index);
             drop(state);
             return match fs::remove_file(&path) {
@@ -277,8 +274,8 @@ impl FileStorage {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn touched(&self) -> MutexGuard<'_, Touched> {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn forget_handle(&self, file: usize) {
@@ -396,7 +393,7 @@ impl Storage for FileStorage {
         let length: usize = buffers.iter().map(Bytes::len).sum();
         let mut slices: Vec<IoSlice<'_>> = buffers.iter().map(|buffer| IoSlice::new(buffer)).collect();
         let mut left = &mut slices[..];
-        let mut writer = self.writer();
+        let _fence = self.fence.read().unwrap_or_else(PoisonError::into_inner);
         for span in self.layout.spans(piece, begin, length as u32) {
             if !self.is_wanted(span.file) && !self.layout.files()[span.file].is_pad() {
                 self.make_share(piece, &span)?;
@@ -407,9 +404,12 @@ impl Storage for FileStorage {
                 Spot::In(file, offset) => {
                     let handle = self.handle(&state, file, true)?;
                     drop(state);
-                    writer.touched(file, offset, span.length);
-                    write_at(&handle, &mut left, offset, span.length)
-                        .map_err(|error| self.fail(Operation::Write, file, error))?;
+                    let written = write_at(&handle, &mut left, offset, span.length);
+                    self.touched().note(file, offset, span.length);
+                    written.map_err(|error| self.fail(Operation::Write, file, error))?;
+                    if file != span.file {
+                        self.state_mut().parts.written((span.file, piece));
+                    }
                 }
             }
         }
@@ -451,11 +451,9 @@ impl Storage for FileStorage {
 
     fn sync(&self) -> Result<(), StorageError> {
         let _commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
-        // A share that is made after this line may have bytes that this sync does not reach.
-        let (dirty, entries) = {
-            let mut writer = self.writer();
-            (std::mem::take(&mut writer.dirty), self.state().parts.uncommitted())
-        };
+        // In this order: what has an entry to be written is among what is synced before it.
+        let entries = self.state().parts.uncommitted();
+        let dirty = std::mem::take(&mut self.touched().dirty);
         let synced = dirty.iter().try_for_each(|file| self.sync_file(*file)).and_then(|()| {
             if entries.is_empty() {
                 return Ok(());
@@ -468,7 +466,7 @@ impl Storage for FileStorage {
         });
         if synced.is_err() {
             // Nothing is forgotten: the next sync tries all of them again.
-            self.writer().dirty.extend(dirty);
+            self.touched().dirty.extend(dirty);
         }
         synced
     }

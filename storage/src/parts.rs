@@ -36,7 +36,7 @@ pub(crate) type Share = (usize, u32);
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
     shares: BTreeMap<Share, u64>,
-    /// Those whose entries are not on disk yet.
+    /// Those whose bytes are written, and whose entries are not.
     uncommitted: BTreeSet<Share>,
     /// Where the next share goes; 0 while there is no part file.
     end: u64,
@@ -120,8 +120,12 @@ impl Parts {
         let position = self.end;
         self.end += length;
         self.shares.insert(share, position);
-        self.uncommitted.insert(share);
         position
+    }
+
+    /// Bytes of `share` are written: after the next sync its entry may be.
+    pub(crate) fn written(&mut self, share: Share) {
+        self.uncommitted.insert(share);
     }
 
     /// The shares whose bytes are written, but whose entries are not.

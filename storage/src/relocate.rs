@@ -15,7 +15,7 @@ use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
 use crate::create::{create_folder, folder_of, sync_folder};
-use crate::files::{is_stored, Writer};
+use crate::files::is_stored;
 use crate::vectored::{read_at, write_at};
 use crate::{FileStorage, Operation, StorageError};
 
@@ -111,7 +111,7 @@ impl FileStorage {
         create_folder(folder_of(&to))?;
         {
             let _commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
-            let _writer = self.writer();
+            let _fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
             let mut state = self.state_mut();
             match fs::rename(&from, &to) {
                 Ok(()) => {
@@ -133,7 +133,7 @@ impl FileStorage {
         let aside = aside(&to);
         let copied = self.copy_file(file, &from, &aside, &to);
         if copied.is_err() {
-            self.writer().copying = None;
+            self.touched().copying = None;
             // What is left of it would be in the way of nothing, but take space.
             let _ = fs::remove_file(&aside);
         }
@@ -151,18 +151,18 @@ impl FileStorage {
         let source = source.map_err(|error| error.source)?;
         let target = open(aside)?;
         if file != self.parts_index() {
-            self.writer().copying = Some((file, Vec::new()));
+            self.touched().copying = Some((file, Vec::new()));
             copy(&source, &target, || self.cancelled.load(Ordering::Acquire))?;
             target.sync_data()?;
         }
         let _commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut writer = self.writer();
+        let _fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state_mut();
         if file == self.parts_index() {
             // Its table changes without the writers' knowledge; it is small.
             copy(&source, &target, || false)?;
         }
-        self.copy_touched(&mut writer, &source, &target)?;
+        self.copy_touched(&source, &target)?;
         if let Ok(modified) = source.metadata().and_then(|metadata| metadata.modified()) {
             let _ = target.set_modified(modified);
         }
@@ -174,8 +174,8 @@ impl FileStorage {
     }
 
     /// Copies what was written to the original after the copy had begun.
-    fn copy_touched(&self, writer: &mut Writer, source: &File, target: &File) -> io::Result<()> {
-        let Some((_, ranges)) = writer.copying.take() else { return Ok(()) };
+    fn copy_touched(&self, source: &File, target: &File) -> io::Result<()> {
+        let Some((_, ranges)) = self.touched().copying.take() else { return Ok(()) };
         let mut buffer = Vec::new();
         for (offset, length) in ranges {
             // A write that failed may have left less.
@@ -221,7 +221,7 @@ impl FileStorage {
     /// # Errors
     /// If it cannot be renamed: it keeps its old name.
     pub fn finish_rename(&self, file: usize) -> Result<PathBuf, StorageError> {
-        let _writer = self.writer();
+        let _fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state_mut();
         let from = state.places.path(&self.layout, file);
         let Some(name) = state.places.announced_name(file) else { return Ok(from) };
