@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Create(Create),
     /// Show what is in a .torrent file
     Show(Show),
+    /// Check files against a .torrent file; the exit code is 0 if all of them are complete
+    Verify(Verify),
     /// See it work: a seeder and a leecher on this machine, no network needed
     Demo(Demo),
     /// Write a script that completes this program's options for a shell
@@ -110,6 +112,17 @@ pub(crate) struct Create {
 pub(crate) struct Show {
     /// The .torrent file
     pub(crate) torrent: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The .torrent file
+    pub(crate) torrent: PathBuf,
+    /// The file or folder that it describes, or the folder that holds it
+    pub(crate) path: PathBuf,
     /// As JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -15,8 +15,10 @@ mod listen;
 mod payload;
 mod pool;
 mod recording;
+mod relocation;
 mod session;
 mod torrent;
+mod wishes;
 
 pub use alert::{Alert, AlertKind, Category};
 pub use config::{AddTorrent, Config};

@@ -68,7 +68,8 @@ pub fn plan_check(layout: &Layout, resume: Option<&ResumeData>, on_disk: &OnDisk
         let present = |file: usize| on_disk.files.get(file).copied().flatten();
         let in_parts = |span: &FileSpan| on_disk.in_parts.contains(&(span.file, piece));
         let is_there = |span: FileSpan| {
-            in_parts(&span) || present(span.file).is_some_and(|stamp| stamp.length >= span.offset + span.length)
+            in_parts(&span)
+                || present(span.file).is_some_and(|stamp| stamp.length >= span.offset + span.length)
         };
         if !spans().all(is_there) {
             continue;

@@ -246,7 +246,9 @@ impl FileStorage {
         let table = self.handle(&state, parts_index, true)?;
         drop(state);
         let forgotten = write_entries(&table, shares.iter().map(|(share, _)| (*share, 0)));
-        forgotten.and_then(|()| table.sync_data()).map_err(|error| self.fail(Operation::Sync, parts_index, error))
+        forgotten
+            .and_then(|()| table.sync_data())
+            .map_err(|error| self.fail(Operation::Sync, parts_index, error))
     }
 
     /// What the disk has of the torrent.
@@ -264,6 +266,12 @@ impl FileStorage {
             parts: if in_parts.is_empty() { None } else { stamp(state.places.parts) },
             in_parts,
         }
+    }
+
+    /// What is in the part file: file and piece.
+    #[must_use]
+    pub fn in_parts(&self) -> BTreeSet<(usize, u32)> {
+        self.state().parts.shares().collect()
     }
 
     pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {
@@ -357,7 +365,12 @@ impl FileStorage {
         written.map_err(|error| self.fail(Operation::Write, parts_index, error))
     }
 
-    pub(crate) fn fail(&self, operation: Operation, file: usize, error: impl Into<io::Error>) -> StorageError {
+    pub(crate) fn fail(
+        &self,
+        operation: Operation,
+        file: usize,
+        error: impl Into<io::Error>,
+    ) -> StorageError {
         StorageError::new(operation, &self.path(file), error)
     }
 

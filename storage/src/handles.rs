@@ -49,7 +49,8 @@ impl HandlePool {
     /// which come out of the same number, need most of them.
     #[must_use]
     pub fn for_process(limit: usize) -> Self {
-        let quarter = descriptor_limit().map_or(usize::MAX, |all| usize::try_from(all / 4).unwrap_or(usize::MAX));
+        let quarter =
+            descriptor_limit().map_or(usize::MAX, |all| usize::try_from(all / 4).unwrap_or(usize::MAX));
         Self::new(limit.min(quarter))
     }
 

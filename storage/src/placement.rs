@@ -52,7 +52,8 @@ pub(crate) struct Places {
 impl Places {
     /// Takes the first folder and the first names.
     pub(crate) fn new(placement: Placement, layout: &Layout) -> Self {
-        let names = placement.names.into_iter().filter_map(|(file, names)| Some((file, names.into_iter().next()?)));
+        let names =
+            placement.names.into_iter().filter_map(|(file, names)| Some((file, names.into_iter().next()?)));
         Self {
             root: placement.save_paths.into_iter().next().unwrap_or_default().into(),
             strays: BTreeMap::new(),
@@ -75,7 +76,8 @@ impl Places {
             let default = [places.relative(layout, file).to_owned()];
             let names = names.get(&file).map_or(&default[..], Vec::as_slice);
             let all = folders.iter().flat_map(|folder| names.iter().map(move |name| (folder, name)));
-            let found = all.into_iter().find(|(folder, name)| fs::symlink_metadata(folder.join(name)).is_ok());
+            let found =
+                all.into_iter().find(|(folder, name)| fs::symlink_metadata(folder.join(name)).is_ok());
             let Some((folder, name)) = found else { continue };
             if *folder != places.root {
                 places.strays.insert(file, Arc::clone(folder));

@@ -144,10 +144,11 @@ impl FileStorage {
 
     /// Copies a file to another disk while it may be written to, and puts the copy in its place.
     fn copy_file(&self, file: usize, from: &Path, aside: &Path, to: &Path) -> io::Result<()> {
-        let open = |path: &Path| File::options().read(true).write(true).create(true).truncate(true).open(path);
-        let source = self.handles().with_room(|| {
-            File::open(from).map_err(|error| StorageError::new(Operation::Open, from, error))
-        });
+        let open =
+            |path: &Path| File::options().read(true).write(true).create(true).truncate(true).open(path);
+        let source = self
+            .handles()
+            .with_room(|| File::open(from).map_err(|error| StorageError::new(Operation::Open, from, error)));
         let source = source.map_err(|error| error.source)?;
         let target = open(aside)?;
         if file != self.parts_index() {
@@ -196,12 +197,14 @@ impl FileStorage {
         let mut state = self.state_mut();
         let to = state.places.root().join(name);
         let refuse = |kind: io::ErrorKind| Err(StorageError::new(Operation::Rename, &to, kind));
-        let is_safe = |component: &str| !matches!(component, "" | "." | "..") && !component.contains(['\0', '\\']);
+        let is_safe =
+            |component: &str| !matches!(component, "" | "." | "..") && !component.contains(['\0', '\\']);
         if file >= self.parts_index() || !name.split('/').all(is_safe) {
             return refuse(io::ErrorKind::InvalidFilename);
         }
         let folded = name.to_lowercase();
-        let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
+        let within =
+            |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
         let clashes = (0..=self.parts_index()).filter(|other| *other != file).any(|other| {
             let other = state.places.relative(&self.layout, other).to_lowercase();
             other == folded || within(&other, &folded) || within(&folded, &other)

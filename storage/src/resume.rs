@@ -92,7 +92,11 @@ impl ResumeData {
                 });
             }
             dict.entry(b"have").bytes(self.have.as_bytes());
-            pairs(dict, b"in-parts", self.in_parts.iter().map(|(file, piece)| (*file as u64, u64::from(*piece))));
+            pairs(
+                dict,
+                b"in-parts",
+                self.in_parts.iter().map(|(file, piece)| (*file as u64, u64::from(*piece))),
+            );
             if let Some(v1) = self.info_hash.v1() {
                 dict.entry(b"info-hash").bytes(v1.0);
             }
@@ -113,7 +117,11 @@ impl ResumeData {
                 stamp(dict.entry(b"parts"), Some(parts));
             }
             let levels = self.piece_priorities.iter();
-            pairs(dict, b"piece-priorities", levels.map(|(piece, level)| (u64::from(*piece), u64::from(*level))));
+            pairs(
+                dict,
+                b"piece-priorities",
+                levels.map(|(piece, level)| (u64::from(*piece), u64::from(*level))),
+            );
             dict.entry(b"pieces").int(self.have.len());
             if !self.save_paths.is_empty() {
                 dict.entry(b"save-paths").list(|list| {
@@ -149,8 +157,12 @@ impl ResumeData {
             uploaded: number(dict, "uploaded")?,
             save_paths: optional(dict, "save-paths", |paths| list(paths, text))?.unwrap_or_default(),
             names: optional(dict, "names", |all| list(all, names))?.unwrap_or_default().into_iter().collect(),
-            file_priorities: read_pairs(dict, "file-priorities", |file, of| Some((small(file)?, level(of)?)))?,
-            piece_priorities: read_pairs(dict, "piece-priorities", |piece, of| Some((small(piece)?, level(of)?)))?,
+            file_priorities: read_pairs(dict, "file-priorities", |file, of| {
+                Some((small(file)?, level(of)?))
+            })?,
+            piece_priorities: read_pairs(dict, "piece-priorities", |piece, of| {
+                Some((small(piece)?, level(of)?))
+            })?,
         })
     }
 }

@@ -28,13 +28,24 @@ fn content(layout: &Layout, piece: u32) -> Vec<u8> {
 #[derive(Clone, Debug)]
 enum Step {
     /// Writes a piece, from some byte on.
-    Write { piece: u32, begin: u32 },
+    Write {
+        piece: u32,
+        begin: u32,
+    },
     Select(u16),
-    Rename { file: usize, name: String },
-    Move { place: usize, overwrite: bool },
+    Rename {
+        file: usize,
+        name: String,
+    },
+    Move {
+        place: usize,
+        overwrite: bool,
+    },
     Sync,
     /// Stops cleanly, or is killed: what was not synced is forgotten by the twin, and may be there or not.
-    Reopen { clean: bool },
+    Reopen {
+        clean: bool,
+    },
 }
 
 fn any_step() -> impl Strategy<Value = Step> {

@@ -1,20 +1,16 @@
 //! `downpour create`.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use downpour_metainfo::{Builder, Creation};
-use downpour_storage::{FileStorage, HandlePool, ScannedTree, StorageError, hash_piece, scan};
+use downpour_storage::{FileStorage, HandlePool, HashQueue, ScannedTree, scan};
 
+use super::{OPEN_FILES, on_all_cores};
 use crate::cli::Create;
 use crate::failure::Failure;
 use crate::report::bar;
 use crate::text::{print_line, size};
-
-const OPEN_FILES: usize = 128;
-const HASH_BUFFER: usize = 256 << 10;
 
 pub(crate) fn run(options: &Create) -> Result<(), Failure> {
     let scanned = scan(&options.path).map_err(|error| Failure::new(error.to_string()))?;
@@ -57,30 +53,29 @@ pub(crate) fn hash(scanned: &ScannedTree, piece_size: Option<u64>) -> Result<Cre
         scanned.root.clone(),
         Arc::clone(&layout),
         Default::default(),
-        Arc::new(HandlePool::new(OPEN_FILES)),
+        Arc::new(HandlePool::for_process(OPEN_FILES)),
     );
     let progress = bar(layout.total_length(), "hashing");
-    let (next, creation) = (AtomicUsize::new(0), Mutex::new(creation));
-    let work = || -> Result<(), StorageError> {
-        let mut buffer = vec![0; HASH_BUFFER];
-        loop {
-            let piece = next.fetch_add(1, Ordering::Relaxed) as u32;
-            if piece >= layout.piece_count() {
-                return Ok(());
+    let (creation, failure) = (Mutex::new(creation), Mutex::new(None));
+    let queue = HashQueue::new((0..layout.piece_count()).collect());
+    let work = || {
+        queue.work(&storage, &layout, |piece, hash| match hash {
+            Ok(hash) => {
+                let mut creation = creation.lock().unwrap_or_else(PoisonError::into_inner);
+                // The queue's pieces are the torrent's.
+                let _ = creation.set_piece_hash(piece, hash);
+                progress.inc(u64::from(layout.piece_size(piece)));
             }
-            let hash = hash_piece(&storage, &layout, piece, &mut buffer)?;
-            let mut creation = creation.lock().unwrap_or_else(PoisonError::into_inner);
-            // The loop's bound is the torrent's.
-            let _ = creation.set_piece_hash(piece, hash);
-            progress.inc(u64::from(layout.piece_size(piece)));
-        }
+            Err(error) => {
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                queue.stop();
+            }
+        });
     };
-    let threads = thread::available_parallelism().map_or(2, usize::from);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Ok(())))
-    })
-    .map_err(|error| Failure::new(error.to_string()))?;
+    on_all_cores(work);
+    if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(Failure::new(error.to_string()));
+    }
     progress.finish_and_clear();
     Ok(creation.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

@@ -8,6 +8,7 @@ pub(crate) mod man;
 pub(crate) mod replay;
 pub(crate) mod seed;
 pub(crate) mod show;
+pub(crate) mod verify;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,32 @@ use downpour_metainfo::Metainfo;
 
 use crate::cli::Node;
 use crate::failure::Failure;
+
+/// Files that are kept open while hashing.
+const OPEN_FILES: usize = 128;
+
+/// Runs `work` on each core.
+fn on_all_cores(work: impl Fn() + Sync) {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(&work);
+        }
+    });
+}
+
+/// The folder that the torrent's file or folder is in: `path` is that, or the content itself.
+fn content_folder(path: &Path, metainfo: &Metainfo) -> Result<PathBuf, Failure> {
+    let path = get::absolute(path)?;
+    if !path.exists() {
+        return Err(Failure::of(&path, "no such file or folder"));
+    }
+    let inside = path.join(metainfo.info.name()).exists();
+    Ok(match path.parent() {
+        Some(parent) if !inside && path.ends_with(metainfo.info.name()) => parent.to_owned(),
+        _ => path,
+    })
+}
 
 /// Reads and checks a .torrent file.
 fn read_torrent(path: &Path) -> Result<(Vec<u8>, Metainfo), Failure> {
