@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Show(Show),
     /// Run a tracker, over HTTP and UDP
     Tracker(Tracker),
+    /// Check files against a .torrent file; the exit code is 0 if all of them are complete
+    Verify(Verify),
     /// See it work: a seeder and a leecher on this machine, no network needed
     Demo(Demo),
     /// Write a script that completes this program's options for a shell
@@ -177,6 +179,17 @@ pub(crate) struct Tracker {
     #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) interval: u32,
     /// Write what happens as lines of JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The .torrent file
+    pub(crate) torrent: PathBuf,
+    /// The file or folder that it describes, or the folder that holds it
+    pub(crate) path: PathBuf,
+    /// As JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

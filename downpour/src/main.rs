@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         cli::Command::Create(options) => command::create::run(&options),
         cli::Command::Show(options) => command::show::run(&options),
         cli::Command::Tracker(options) => command::tracker::run(&options),
+        cli::Command::Verify(options) => command::verify::run(&options),
         cli::Command::Demo(options) => command::demo::run(&options),
         cli::Command::Completions(options) => command::completions::run(&options),
         cli::Command::Man => command::man::run(),

@@ -112,6 +112,9 @@ impl Report {
         }
         let text = match &alert.kind {
             // A disk error ends the program, which says why.
+            AlertKind::FileError { message }
+            | AlertKind::StorageMovedFailed { message }
+            | AlertKind::FileRenameFailed { message, .. } => message.clone(),
             AlertKind::ResumeNotSaved { message } => format!("the state could not be saved: {message}"),
             AlertKind::PeerBanned { endpoint } => format!("{endpoint} sent bad data and is banned"),
             AlertKind::HashFailed { piece, .. } => {
@@ -210,6 +213,7 @@ fn json_alert(kind: &AlertKind) -> Option<Value> {
             json!({ "event": "tracker_warning", "tracker": **tracker, "message": message })
         }
         AlertKind::ResumeNotSaved { message } => json!({ "event": "resume_not_saved", "message": message }),
+        AlertKind::FileError { message } => json!({ "event": "file_error", "message": message }),
         AlertKind::Listening { address } => json!({ "event": "listening", "address": address.to_string() }),
         AlertKind::Overflowed { lost } => json!({ "event": "overflowed", "lost": lost }),
         _ => return None,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -100,6 +101,35 @@ pub enum AlertKind {
         /// What, where, what to do.
         message: String,
     },
+    /// The torrent's files are in another folder.
+    StorageMoved {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The torrent's files could not be moved, or not all of them. They are found where they are.
+    StorageMovedFailed {
+        /// What, where, what to do.
+        message: String,
+    },
+    /// A file has another name.
+    FileRenamed {
+        /// Its index.
+        file: usize,
+        /// Its path below the torrent's save path.
+        path: String,
+    },
+    /// A file could not be renamed and keeps its name.
+    FileRenameFailed {
+        /// Its index.
+        file: usize,
+        /// What, where, what to do.
+        message: String,
+    },
+    /// Something about a file did not work that the torrent can go on without.
+    FileError {
+        /// What, where, what to do.
+        message: String,
+    },
     /// Peers can reach this session here.
     Listening {
         /// Where.
@@ -164,6 +194,10 @@ impl AlertKind {
         match self {
             Self::Checking | Self::Checked { .. } | Self::Finished | Self::Listening { .. } => {
                 Category::Status
+            }
+            Self::StorageMoved { .. } | Self::FileRenamed { .. } => Category::Status,
+            Self::StorageMovedFailed { .. } | Self::FileRenameFailed { .. } | Self::FileError { .. } => {
+                Category::Error
             }
             Self::DiskError(_) | Self::ResumeNotSaved { .. } | Self::Overflowed { .. } => Category::Error,
             Self::PieceFinished { .. } | Self::HashFailed { .. } => Category::Progress,

@@ -1,12 +1,12 @@
 //! Waking a torrent: load its resume state, check its files, make its swarm.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use downpour_base::{Bitfield, Machine, PeerEndpoint};
 use downpour_session::Input as SessionInput;
-use downpour_storage::{FileStorage, StorageError, hash_piece, plan_check};
+use downpour_storage::{FileStorage, HashQueue, StorageError, plan_check};
 use downpour_swarm::{Config, DiskFailure, Geometry, Input, Recorder};
 use smol::channel::bounded;
 
@@ -14,46 +14,69 @@ use crate::alert::AlertKind;
 use crate::core::{Core, Todo};
 use crate::torrent::{Active, Torrent};
 
-/// Fits the second-level cache, so that a piece is hashed where it is hot.
-const HASH_BUFFER: usize = 256 << 10;
-
 /// Carries out [`downpour_session::Output::Activate`].
 pub(crate) async fn activate(core: Arc<Core>, torrent: Arc<Torrent>) {
     let id = torrent.id;
+    let verbs = torrent.verbs.lock().await;
     match load(&core, &torrent).await {
-        Ok((storage, have)) => start(&core, &torrent, storage, &have),
+        Ok(Some((storage, have))) => start(&core, &torrent, storage, &have),
+        // The session ends.
+        Ok(None) => {}
         Err(error) => {
             let failure = DiskFailure { message: error.to_string(), disk_full: error.is_disk_full() };
             core.alerts.push(Some(id), AlertKind::DiskError(failure));
             core.tell_session(SessionInput::Deactivated { torrent: id });
         }
     }
+    drop(verbs);
+    torrent.tell_waiting();
+    let scattered = torrent.storage().filter(|storage| storage.is_scattered());
+    if let Some(storage) = scattered {
+        // A move that the last run did not finish.
+        let _verbs = torrent.verbs.lock().await;
+        // It tells how it went.
+        let _ = crate::relocation::finish_move(&core, &torrent, &storage).await;
+    }
 }
 
-/// Finds out which pieces are good.
+/// Carries out [`downpour_session::Output::Deactivate`].
+pub(crate) async fn deactivate(core: Arc<Core>, torrent: Arc<Torrent>) {
+    // Not while its files are moved.
+    let _verbs = torrent.verbs.lock().await;
+    let (there, dropped) = (Arc::clone(&core), Arc::clone(&torrent));
+    core.pool.call(move || there.deactivate(&dropped)).await;
+    core.tell_session(SessionInput::Deactivated { torrent: torrent.id });
+}
+
+/// Finds out which pieces are good; `None` if the session ends meanwhile.
 async fn load(
     core: &Arc<Core>,
     torrent: &Arc<Torrent>,
-) -> Result<(Arc<FileStorage>, Bitfield), StorageError> {
-    let layout = Arc::new(torrent.metainfo.info.layout().clone());
-    let (root, handles) = (torrent.save_path.clone(), Arc::clone(&core.handles));
-    let storage = Arc::new(FileStorage::new(root, Arc::clone(&layout), torrent.allocation, handles));
-    let plan = {
-        let (storage, torrent) = (Arc::clone(&storage), Arc::clone(torrent));
-        let planned = core.pool.call(move || {
-            let resume =
-                torrent.load_resume()?.filter(|resume| resume.info_hash == torrent.metainfo.info.info_hash());
+) -> Result<Option<(Arc<FileStorage>, Bitfield)>, StorageError> {
+    let planned = {
+        let (torrent, handles) = (Arc::clone(torrent), Arc::clone(&core.handles));
+        core.pool.call(move || {
+            let layout = torrent.metainfo.info.layout();
+            let (placement, resume) = torrent.load_resume()?;
             if let Some(resume) = &resume {
                 torrent.downloaded_before.store(resume.downloaded, Ordering::Relaxed);
                 torrent.uploaded_before.store(resume.uploaded, Ordering::Relaxed);
+                torrent.wishes().restore(resume);
             }
             torrent.at_start.get_or_init(|| {
                 resume.as_ref().map_or((0, 0), |resume| (resume.uploaded, resume.downloaded))
             });
-            Ok(plan_check(torrent.metainfo.info.layout(), resume.as_ref(), &storage.stamps()))
-        });
-        planned.await.unwrap_or_else(|| Ok(plan_check(&layout, None, &[])))?
+            let storage =
+                FileStorage::open(placement, Arc::new(layout.clone()), torrent.allocation, handles)?;
+            let wishes = torrent.wishes().clone();
+            storage.select(|file| wishes.file(file) > 0)?;
+            let recheck = torrent.recheck.swap(false, Ordering::AcqRel);
+            let trusted = resume.filter(|_| !recheck);
+            let plan = plan_check(layout, trusted.as_ref(), &storage.on_disk());
+            Ok((Arc::new(storage), plan))
+        })
     };
+    let Some((storage, plan)) = planned.await.transpose()? else { return Ok(None) };
     let mut have = plan.good;
     if !plan.to_hash.is_empty() {
         let total = plan.to_hash.len() as u32;
@@ -72,7 +95,7 @@ async fn load(
         let storage = Arc::clone(&storage);
         core.pool.call(move || storage.prepare()).await.unwrap_or(Ok(()))?;
     }
-    Ok((storage, have))
+    Ok(Some((storage, have)))
 }
 
 /// Hashes `pieces` on all threads of the pool and returns the good ones.
@@ -83,25 +106,23 @@ async fn hash_all(
     pieces: Vec<u32>,
 ) -> Vec<u32> {
     let good = Arc::new(Mutex::new(Vec::new()));
-    let (next, pieces) = (Arc::new(AtomicUsize::new(0)), Arc::new(pieces));
+    let queue = Arc::new(HashQueue::new(pieces));
     let workers: Vec<_> = (0..core.config.threads.max(1))
         .map(|_| {
-            let (next, pieces, good) = (Arc::clone(&next), Arc::clone(&pieces), Arc::clone(&good));
+            let (queue, good) = (Arc::clone(&queue), Arc::clone(&good));
             let (torrent, storage) = (Arc::clone(torrent), Arc::clone(storage));
             core.pool.call(move || {
                 let info = &torrent.metainfo.info;
-                let mut buffer = vec![0; HASH_BUFFER];
-                while let Some(&piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+                queue.work(&*storage, info.layout(), |piece, hash| {
                     if torrent.check.cancelled.load(Ordering::Relaxed) {
-                        return;
+                        return queue.stop();
                     }
                     // A piece that cannot be read is a piece that is not there.
-                    let hash = hash_piece(&*storage, info.layout(), piece, &mut buffer).ok();
-                    if hash.is_some() && hash == info.piece_hash(piece) {
+                    if hash.is_ok_and(|hash| info.piece_hash(piece) == Some(hash)) {
                         good.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
                     }
                     torrent.check.done.fetch_add(1, Ordering::Relaxed);
-                }
+                });
             })
         })
         .collect();
@@ -121,6 +142,7 @@ fn start(core: &Arc<Core>, torrent: &Arc<Torrent>, storage: Arc<FileStorage>, ha
         client: core.config.client.clone(),
         listen_port: core.listen_port,
     };
+    let commands = torrent.wishes().commands(layout);
     let mut swarm = Recorder::new(config, Some(&geometry), core.recording.is_some());
     let (timer, moved) = bounded(1);
     {
@@ -129,7 +151,7 @@ fn start(core: &Arc<Core>, torrent: &Arc<Torrent>, storage: Arc<FileStorage>, ha
         if torrent.check.cancelled.load(Ordering::Acquire) {
             return;
         }
-        for command in torrent.wishes.lock().unwrap_or_else(PoisonError::into_inner).commands() {
+        for command in commands {
             swarm.handle_input(core.clock.now(), Input::Command(command));
         }
         *active = Some(Active { swarm, storage, timer, armed: None });

@@ -7,6 +7,13 @@ use downpour_base::Seed;
 use downpour_session::Settings;
 use downpour_storage::Allocation;
 
+use crate::listen::MAX_HANDSHAKES;
+
+/// Handles for all that is neither a connection nor a file of a torrent.
+const OTHER_HANDLES: u64 = 32;
+/// Connections that are tried even when there seem to be no handles for them.
+const FEW_CONNECTIONS: u64 = 8;
+
 /// What a session is started with. What can change later is in [`Settings`].
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -18,7 +25,7 @@ pub struct Config {
     pub settings: Settings,
     /// Threads for the network, and as many again for disk and hashing. By default one for each core.
     pub threads: usize,
-    /// Files that are kept open.
+    /// Files that are kept open; at most a quarter of the handles that the process may have (`ulimit -n`).
     pub open_files: usize,
     /// Where the random choices grow from; `None` takes the system's randomness.
     pub seed: Option<Seed>,
@@ -46,6 +53,17 @@ impl Default for Config {
     }
 }
 
+/// `settings` with no more connections than the process has file handles for (`ulimit -n`), beside its files, the
+/// connections that say hello, and `OTHER_HANDLES`.
+pub(crate) fn within_limits(mut settings: Settings) -> Settings {
+    if let Some(all) = downpour_storage::descriptor_limit() {
+        let others = all / 4 + MAX_HANDSHAKES as u64 + OTHER_HANDLES;
+        let left = all.saturating_sub(others).max(FEW_CONNECTIONS);
+        settings.connections = settings.connections.min(u32::try_from(left).unwrap_or(u32::MAX));
+    }
+    settings
+}
+
 /// A torrent to add.
 #[derive(Clone, Debug)]
 pub struct AddTorrent {
@@ -59,6 +77,9 @@ pub struct AddTorrent {
     pub allocation: Allocation,
     /// Do not run yet.
     pub paused: bool,
+    /// How much the first files are wanted, 0 (not at all) to 7; 4 for those after them. Goes before what an earlier run
+    /// said.
+    pub file_priorities: Vec<u8>,
 }
 
 impl AddTorrent {
@@ -71,6 +92,7 @@ impl AddTorrent {
             peers: Vec::new(),
             allocation: Allocation::Sparse,
             paused: false,
+            file_priorities: Vec::new(),
         }
     }
 

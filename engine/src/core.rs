@@ -86,7 +86,7 @@ impl Core {
             pool,
             alerts: Alerts::new(),
             buffers: Arc::default(),
-            handles: Arc::new(HandlePool::new(config.open_files)),
+            handles: Arc::new(HandlePool::for_process(config.open_files)),
             peer_id,
             listen_port,
             datagrams,
@@ -235,10 +235,7 @@ impl Core {
             }
             Effect::Deactivate(torrent) => {
                 if let Some(torrent) = self.torrent(torrent) {
-                    self.pool.run(move || {
-                        core.deactivate(&torrent);
-                        core.tell_session(machine::Input::Deactivated { torrent: torrent.id });
-                    });
+                    core.executor.spawn(crate::check::deactivate(Arc::clone(&core), torrent)).detach();
                 }
             }
             Effect::Event(torrent, event) => self.event(torrent, event),
@@ -260,7 +257,10 @@ impl Core {
             Event::PieceFinished { piece } => AlertKind::PieceFinished { piece },
             Event::HashFailed { piece, senders } => AlertKind::HashFailed { piece, senders },
             Event::PeerBanned { endpoint } => AlertKind::PeerBanned { endpoint },
-            Event::Finished => AlertKind::Finished,
+            Event::Finished => {
+                self.complete(torrent);
+                AlertKind::Finished
+            }
             Event::DiskError(failure) => AlertKind::DiskError(failure),
             // The connection's task tells, with the reason.
             _ => return,
@@ -268,11 +268,29 @@ impl Core {
         self.alerts.push(Some(torrent), kind);
     }
 
+    /// Carries out [`machine::Input::Wake`].
+    pub(crate) fn wake(&self, torrent: TorrentId) {
+        self.tell_session(machine::Input::Wake { torrent });
+    }
+
+    /// Gives a torrent's files what they get besides their bytes.
+    fn complete(&self, id: TorrentId) {
+        let (Some(core), Some(storage)) =
+            (self.arc(), self.torrent(id).and_then(|torrent| torrent.storage()))
+        else {
+            return;
+        };
+        self.pool.run(move || {
+            if let Err(error) = storage.finish() {
+                core.alerts.push(Some(id), AlertKind::FileError { message: error.to_string() });
+            }
+        });
+    }
+
     /// Hashes a piece and, if it verifies, writes it. On a thread of the pool.
     fn store(&self, id: TorrentId, job: JobId, piece: u32, blocks: Vec<BlockBytes>) {
         let Some(torrent) = self.torrent(id) else { return };
-        let storage = torrent.active().as_ref().map(|active| Arc::clone(&active.storage));
-        let Some(storage) = storage else { return };
+        let Some(storage) = torrent.storage() else { return };
         let chunks: Vec<bytes::Bytes> = blocks.into_iter().flat_map(BlockBytes::into_chunks).collect();
         let result = if torrent.metainfo.info.piece_hash(piece) != Some(sha1(&chunks)) {
             StoreResult::HashMismatch

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use downpour_metainfo::MetainfoError;
 use downpour_storage::StorageError;
@@ -50,6 +51,27 @@ pub enum Error {
     /// The torrent was removed, or the session shut down.
     #[error("the torrent is no longer in a running session")]
     Gone,
+    /// The torrent has no such file.
+    #[error("the torrent has no file {file}")]
+    NoFile {
+        /// The index that was given.
+        file: usize,
+    },
+    /// A piece that is not verified and written yet, or does not exist.
+    #[error("piece {piece} is not here")]
+    NoPiece {
+        /// Which.
+        piece: u32,
+    },
+    /// The torrent could not be loaded; an alert says why.
+    #[error("the torrent cannot be loaded")]
+    NotLoaded,
+    /// A path that resume state cannot hold.
+    #[error("{}: the path is not UTF-8, so it could not be remembered: choose another one", path.display())]
+    NotUtf8 {
+        /// Which.
+        path: PathBuf,
+    },
     /// The disk said no.
     #[error(transparent)]
     Storage(#[from] StorageError),

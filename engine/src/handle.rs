@@ -1,5 +1,8 @@
 //! What a host does with one torrent.
 
+mod files;
+mod storage;
+
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -105,7 +108,7 @@ impl TorrentHandle {
         let checking = torrent.check.running.load(Ordering::Acquire);
         let state = match &live {
             _ if checking => State::Checking,
-            None if torrent.wishes.lock().unwrap_or_else(PoisonError::into_inner).paused => State::Paused,
+            None if torrent.wishes().paused => State::Paused,
             None => State::Dormant,
             Some(live) if live.paused => State::Paused,
             Some(live) if live.finished => State::Seeding,
@@ -154,7 +157,7 @@ impl TorrentHandle {
     fn command(&self, command: Command) -> Result<(), Error> {
         self.check_alive()?;
         // A torrent that is dormant or being checked has no swarm: the one that it gets is told.
-        self.torrent.wishes.lock().unwrap_or_else(PoisonError::into_inner).note(&command);
+        self.torrent.wishes().note(&command);
         self.core.tell_swarm(self.torrent.id, Input::Command(command));
         Ok(())
     }

@@ -18,9 +18,11 @@ mod listen;
 mod payload;
 mod pool;
 mod recording;
+mod relocation;
 mod session;
 mod torrent;
 mod tracker_server;
+mod wishes;
 
 pub use alert::{Alert, AlertKind, Category};
 pub use config::{AddTorrent, Config};

@@ -19,7 +19,7 @@ use crate::error::Error;
 const BACKLOG: i32 = 256;
 
 /// Connections beyond those that the session allows, which have yet to say what for they are.
-const MAX_HANDSHAKES: usize = 64;
+pub(crate) const MAX_HANDSHAKES: usize = 64;
 
 fn is_full(core: &Core) -> bool {
     let allowed = core.session().settings().connections as usize;
@@ -75,8 +75,9 @@ pub(crate) async fn accept(core: Arc<Core>, listener: Async<TcpListener>) {
                 let run = connection::run(Arc::clone(&core), socket, link, endpoint, None);
                 core.executor.spawn(run).detach();
             }
-            // Out of descriptors, most likely: wait for some to come back.
+            // Out of file handles, most likely: give some back, and wait for others to come back.
             Err(_) => {
+                core.handles.close_unused();
                 smol::Timer::after(Duration::from_millis(100)).await;
             }
         }

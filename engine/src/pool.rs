@@ -35,16 +35,16 @@ impl Pool {
         let _ = self.jobs.try_send(Box::new(job));
     }
 
-    /// Runs `job` on the pool and waits for its result; `None` if the pool closed first.
-    pub(crate) async fn call<T: Send + 'static>(
+    /// Runs `job` on the pool, from now on, and waits for its result; `None` if the pool closed first.
+    pub(crate) fn call<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
+    ) -> impl Future<Output = Option<T>> + Send + 'static {
         let (sender, receiver) = smol::channel::bounded(1);
         self.run(move || {
             let _ = sender.try_send(job());
         });
-        receiver.recv().await.ok()
+        async move { receiver.recv().await.ok() }
     }
 
     /// Takes no more jobs; the threads end after those that wait.

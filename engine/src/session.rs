@@ -14,7 +14,7 @@ use smol::channel::{Receiver, Sender, bounded};
 
 use crate::alert::{Alert, AlertKind};
 use crate::announce::{self, Announcer};
-use crate::config::{AddTorrent, Config};
+use crate::config::{AddTorrent, Config, within_limits};
 use crate::core::{Core, Parts, Todo};
 use crate::datagram::{self, Datagrams};
 use crate::error::Error;
@@ -22,7 +22,8 @@ use crate::handle::TorrentHandle;
 use crate::listen;
 use crate::pool::Pool;
 use crate::recording::Recording;
-use crate::torrent::{Torrent, Wishes};
+use crate::torrent::Torrent;
+use crate::wishes::Wishes;
 
 /// How long a shutdown waits for connections to close: 200 times this.
 const CLOSING_TURN: Duration = Duration::from_millis(10);
@@ -60,6 +61,7 @@ impl Session {
                 Seed(bytes)
             }
         };
+        let config = Config { settings: within_limits(config.settings), ..config };
         let recording = config.record.as_deref().map(Recording::create).transpose()?;
         let listeners = listen::bind_all(&config.listen)?;
         let addresses: Vec<SocketAddr> =
@@ -134,17 +136,13 @@ impl Session {
         let metainfo = Metainfo::parse(&add.torrent)?;
         let info_hash = metainfo.info.info_hash().v1().ok_or(Error::V2Only)?;
         let id = TorrentId(self.core.new_number());
-        let state_folder = self.core.config.state_folder.as_ref();
-        // The same torrent may be kept in several places, so the place is part of the name.
-        let place = downpour_storage::sha1([add.save_path.as_os_str().as_encoded_bytes()]);
-        let place = &InfoHashV1(place).to_string()[..8];
         let torrent = Arc::new(Torrent {
             id,
             info_hash,
             save_path: add.save_path,
             allocation: add.allocation,
             peers: Mutex::new(add.peers),
-            resume_file: state_folder.map(|folder| folder.join(format!("{info_hash}-{place}.resume"))),
+            state_folder: self.core.config.state_folder.clone(),
             active: Mutex::new(None),
             check: Default::default(),
             downloaded_before: Default::default(),
@@ -152,7 +150,10 @@ impl Session {
             at_start: OnceLock::new(),
             last_status: Mutex::default(),
             saving: Mutex::default(),
-            wishes: Mutex::new(Wishes { paused: add.paused, ..Wishes::default() }),
+            wishes: Mutex::new(Wishes::new(add.paused, &add.file_priorities)),
+            verbs: Default::default(),
+            waiting: Mutex::default(),
+            recheck: Default::default(),
             metainfo,
         });
         {
@@ -196,8 +197,8 @@ impl Session {
     /// Stops a torrent, saves its state and forgets it; its files stay.
     pub async fn remove_torrent(&self, handle: &TorrentHandle) {
         let torrent = Arc::clone(&handle.torrent);
-        torrent.check.cancelled.store(true, Ordering::Release);
-        let core = Arc::clone(&self.core);
+        let _verbs = torrent.end().await;
+        let (core, torrent) = (Arc::clone(&self.core), Arc::clone(&torrent));
         let end = move || {
             core.deactivate(&torrent);
             core.torrents().remove(&torrent.id);
@@ -223,9 +224,9 @@ impl Session {
         self.core.session().settings().clone()
     }
 
-    /// Changes the settings of the running session.
+    /// Changes the settings of the running session. It allows no more connections than the process has file handles for.
     pub fn apply_settings(&self, settings: Settings) {
-        self.core.tell_session(SessionInput::Settings(settings));
+        self.core.tell_session(SessionInput::Settings(within_limits(settings)));
     }
 
     /// The next alert, when there is one.
@@ -261,9 +262,9 @@ impl Session {
             shared.wake();
         }
         let torrents: Vec<Arc<Torrent>> = self.core.torrents().values().cloned().collect();
-        for torrent in torrents {
-            torrent.check.cancelled.store(true, Ordering::Release);
-            let core = Arc::clone(&self.core);
+        for torrent in &torrents {
+            let _verbs = torrent.end().await;
+            let (core, torrent) = (Arc::clone(&self.core), Arc::clone(torrent));
             self.core.pool.call(move || core.deactivate(&torrent)).await;
         }
         // Their tasks see that the session closes, and close their sockets.
@@ -284,6 +285,7 @@ impl Session {
         self.core.announcer.close();
         self.core.trackers_told.close();
         self.core.pool.close();
+        torrents.iter().for_each(|torrent| torrent.tell_waiting());
         if let Some(recording) = &self.core.recording {
             recording.flush();
         }

@@ -1,18 +1,21 @@
 //! One torrent of a session, dormant or active.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use downpour_base::{InfoHashV1, TorrentId};
 use downpour_metainfo::Metainfo;
-use downpour_storage::{Allocation, FileStorage, ResumeData, Storage};
-use downpour_swarm::{Command, Recorder, Status};
+use downpour_storage::{Allocation, FileStorage, Placement, ResumeData, Stamps, Storage, StorageError};
+use downpour_swarm::{Recorder, Status};
 use smol::channel::Sender;
 
 use crate::payload::BlockBytes;
+use crate::wishes::Wishes;
+
+/// How often a torrent may have been moved on since a state was saved at the place where it was first.
+const MAX_MOVES: usize = 16;
 
 /// What the engine keeps of a torrent.
 #[derive(Debug)]
@@ -20,11 +23,13 @@ pub(crate) struct Torrent {
     pub(crate) id: TorrentId,
     pub(crate) metainfo: Metainfo,
     pub(crate) info_hash: InfoHashV1,
+    /// Where it was added.
     pub(crate) save_path: PathBuf,
+    /// Where resume state is kept, if anywhere.
+    pub(crate) state_folder: Option<PathBuf>,
     pub(crate) allocation: Allocation,
     /// Peers that the user named.
     pub(crate) peers: Mutex<Vec<SocketAddr>>,
-    pub(crate) resume_file: Option<PathBuf>,
     pub(crate) active: Mutex<Option<Active>>,
     pub(crate) check: Check,
     /// Payload of earlier runs and of earlier activations of this one.
@@ -36,8 +41,24 @@ pub(crate) struct Torrent {
     pub(crate) last_status: Mutex<Status>,
     /// One checkpoint at a time; holds what the last one of an activation recorded, for a session without a folder for
     /// resume state.
-    pub(crate) saving: Mutex<Option<ResumeData>>,
+    pub(crate) saving: Mutex<Saved>,
     pub(crate) wishes: Mutex<Wishes>,
+    /// Held by whoever loads or drops the torrent, or changes where its files are: one at a time, and each through to
+    /// its end. The first lock to be taken; nobody takes it on a thread.
+    pub(crate) verbs: smol::lock::Mutex<()>,
+    /// Who waits for the torrent to become active. Dropped, the sender says that it did not.
+    pub(crate) waiting: Mutex<Vec<Sender<()>>>,
+    /// Whether the next load trusts nothing and hashes everything.
+    pub(crate) recheck: AtomicBool,
+}
+
+/// What was saved of a torrent.
+#[derive(Debug, Default)]
+pub(crate) struct Saved {
+    /// The folder for whose resume file the next state is.
+    place: Option<PathBuf>,
+    /// The last state of an activation, for a session without a folder for resume state.
+    memory: Option<ResumeData>,
 }
 
 /// What an active torrent holds, and a dormant one does not.
@@ -56,43 +77,6 @@ impl std::fmt::Debug for Active {
     }
 }
 
-/// What the user wants of a torrent: a swarm is told when it is made, and at each change.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wishes {
-    pub(crate) paused: bool,
-    pub(crate) sequential: bool,
-    /// Of the pieces that are not wanted like all others.
-    pub(crate) priorities: BTreeMap<u32, u8>,
-}
-
-impl Wishes {
-    /// Remembers what `command` changes for good.
-    pub(crate) fn note(&mut self, command: &Command) {
-        match *command {
-            Command::Pause => self.paused = true,
-            Command::Resume => self.paused = false,
-            Command::SetSequential(on) => self.sequential = on,
-            Command::SetPiecePriority { piece, priority } => {
-                self.priorities.insert(piece, priority);
-            }
-            _ => {}
-        }
-    }
-
-    /// What a new swarm is to be told.
-    pub(crate) fn commands(&self) -> Vec<Command> {
-        let priority = |(&piece, &priority): (&u32, &u8)| Command::SetPiecePriority { piece, priority };
-        let mut commands: Vec<Command> = self.priorities.iter().map(priority).collect();
-        if self.sequential {
-            commands.push(Command::SetSequential(true));
-        }
-        if self.paused {
-            commands.push(Command::Pause);
-        }
-        commands
-    }
-}
-
 /// How far the check of the files is.
 #[derive(Debug, Default)]
 pub(crate) struct Check {
@@ -107,43 +91,138 @@ impl Torrent {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends what is under way with the torrent, and waits for it.
+    pub(crate) async fn end(&self) -> smol::lock::MutexGuard<'_, ()> {
+        self.check.cancelled.store(true, Ordering::Release);
+        if let Some(storage) = self.storage() {
+            storage.cancel_move();
+        }
+        let verbs = self.verbs.lock().await;
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        verbs
+    }
+
+    pub(crate) fn storage(&self) -> Option<Arc<FileStorage>> {
+        self.active().as_ref().map(|active| Arc::clone(&active.storage))
+    }
+
+    pub(crate) fn wishes(&self) -> MutexGuard<'_, Wishes> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells those who wait for the torrent to become active that it is, or will not be.
+    pub(crate) fn tell_waiting(&self) {
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.active().is_some() {
+            for waiting in waiting {
+                let _ = waiting.try_send(());
+            }
+        }
+    }
+
     /// What a checkpoint would record now, and the storage whose data must be synced first.
     pub(crate) fn resume_data(&self) -> Option<(Arc<FileStorage>, ResumeData)> {
-        let active = self.active();
-        let active = active.as_ref()?;
-        let have = active.swarm.swarm().have()?.clone();
-        let status = active.swarm.swarm().status(downpour_base::Instant::ORIGIN);
-        let data = ResumeData {
-            info_hash: self.metainfo.info.info_hash(),
-            have,
-            stamps: None,
-            downloaded: self.downloaded_before.load(Ordering::Relaxed) + status.downloaded_bytes,
-            uploaded: self.uploaded_before.load(Ordering::Relaxed) + status.uploaded_bytes,
+        let (storage, mut data) = {
+            let active = self.active();
+            let active = active.as_ref()?;
+            let have = active.swarm.swarm().have()?.clone();
+            let status = active.swarm.swarm().status(downpour_base::Instant::ORIGIN);
+            let data = ResumeData {
+                downloaded: self.downloaded_before.load(Ordering::Relaxed) + status.downloaded_bytes,
+                uploaded: self.uploaded_before.load(Ordering::Relaxed) + status.uploaded_bytes,
+                ..ResumeData::new(self.metainfo.info.info_hash(), have)
+            };
+            (Arc::clone(&active.storage), data)
         };
-        Some((Arc::clone(&active.storage), data))
+        self.wishes().save(&mut data);
+        let placement = storage.placement();
+        if placement.save_paths != [self.save_path.clone()] {
+            let paths = placement.save_paths.iter().filter_map(|path| path.to_str());
+            data.save_paths = paths.map(str::to_owned).collect();
+        }
+        data.names = placement.names;
+        Some((storage, data))
     }
 
     /// Syncs the data, then records which pieces are had. After a clean stop (`last`) the state of the files is
     /// recorded too, so that the next start trusts it without hashing.
-    pub(crate) fn checkpoint(&self, last: bool) -> Result<(), downpour_storage::StorageError> {
+    pub(crate) fn checkpoint(&self, last: bool) -> Result<(), StorageError> {
         let mut saved = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((storage, mut data)) = self.resume_data() else { return Ok(()) };
-        if let Some(path) = &self.resume_file {
-            storage.sync()?;
-            data.stamps = last.then(|| storage.stamps());
-            downpour_storage::save_resume(path, &data)?;
-        } else if last {
-            data.stamps = Some(storage.stamps());
-            *saved = Some(data);
+        if self.state_folder.is_none() && !last {
+            return Ok(());
         }
-        Ok(())
+        storage.sync()?;
+        data.in_parts = storage.in_parts();
+        if last {
+            let on_disk = storage.on_disk();
+            data.stamps = Some(Stamps { files: on_disk.files, parts: on_disk.parts });
+        }
+        let place = saved.place.clone().unwrap_or_else(|| self.save_path.clone());
+        match self.resume_file(&place) {
+            Some(path) => downpour_storage::save_resume(&path, &data),
+            None => {
+                saved.memory = Some(data);
+                Ok(())
+            }
+        }
     }
 
-    /// What the last checkpoint recorded.
-    pub(crate) fn load_resume(&self) -> Result<Option<ResumeData>, downpour_storage::StorageError> {
-        match &self.resume_file {
-            Some(path) => downpour_storage::load_resume(path),
-            None => Ok(self.saving.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+    /// The files have all come to another folder: the state is kept for that one from now on, and the state for the old
+    /// one, if somebody adds the torrent there again, leads to it.
+    pub(crate) fn moved_to(&self, place: &Path) -> Result<(), StorageError> {
+        let old = {
+            let mut saved = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+            saved.place.replace(place.to_owned()).unwrap_or_else(|| self.save_path.clone())
+        };
+        self.checkpoint(false)?;
+        let (Some(from), Some(to)) = (self.resume_file(&old), self.resume_file(place)) else { return Ok(()) };
+        match downpour_storage::load_resume(&to)? {
+            Some(mut data) if from != to => {
+                data.save_paths = place.to_str().map(str::to_owned).into_iter().collect();
+                downpour_storage::save_resume(&from, &data)
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// Where the files were when the torrent was active last, or where it was added.
+    pub(crate) fn last_place(&self) -> PathBuf {
+        let saved = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        saved.place.clone().unwrap_or_else(|| self.save_path.clone())
+    }
+
+    /// What the last checkpoint recorded, of this torrent; and where its files were then.
+    pub(crate) fn load_resume(&self) -> Result<(Placement, Option<ResumeData>), StorageError> {
+        let info_hash = self.metainfo.info.info_hash();
+        let mut saved = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = saved.place.clone().unwrap_or_else(|| self.save_path.clone());
+        let mut data = saved.memory.clone();
+        for _ in 0..MAX_MOVES {
+            let Some(path) = self.resume_file(&place) else { break };
+            data = downpour_storage::load_resume(&path)?.filter(|data| data.info_hash == info_hash);
+            // The files were moved, and the newest state is where they are. In the middle of a move it is here.
+            match data.as_ref().map(|data| &data.save_paths[..]) {
+                Some([moved_to]) if Path::new(moved_to) != place => place = moved_to.into(),
+                _ => break,
+            }
+        }
+        let mut placement = Placement::new(place.clone(), info_hash);
+        if let Some(data) = &data {
+            if !data.save_paths.is_empty() {
+                placement.save_paths = data.save_paths.iter().map(PathBuf::from).collect();
+            }
+            placement.names = data.names.clone();
+        }
+        saved.place = Some(place);
+        Ok((placement, data))
+    }
+
+    /// Where the state for files in `place` is kept. The same torrent may be kept in several places, so the place is part of
+    /// the name.
+    fn resume_file(&self, place: &Path) -> Option<PathBuf> {
+        let hash = downpour_storage::sha1([place.as_os_str().as_encoded_bytes()]);
+        let hash = &InfoHashV1(hash).to_string()[..8];
+        Some(self.state_folder.as_ref()?.join(format!("{}-{hash}.resume", self.info_hash)))
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use thiserror::Error;
 
 /// What was being done.
@@ -22,6 +23,12 @@ pub enum Operation {
     Sync,
     /// Putting a file in the place of another.
     Rename,
+    /// Removing a file.
+    Remove,
+    /// Bringing a file to another folder.
+    Move,
+    /// Letting a file be run.
+    SetPermissions,
     /// Listing a folder.
     List,
 }
@@ -35,6 +42,9 @@ impl fmt::Display for Operation {
             Self::Write => "write",
             Self::Sync => "sync",
             Self::Rename => "rename",
+            Self::Remove => "remove",
+            Self::Move => "move to",
+            Self::SetPermissions => "set the permissions of",
             Self::List => "list",
         })
     }
@@ -42,7 +52,7 @@ impl fmt::Display for Operation {
 
 /// An operation on a file failed.
 #[derive(Debug, Error)]
-#[error("cannot {operation} {}: {source}{}", path.display(), hint(source))]
+#[error("cannot {operation} {}: {source}{}", path.display(), hint(*operation, source))]
 pub struct StorageError {
     /// What was being done.
     pub operation: Operation,
@@ -62,27 +72,41 @@ impl StorageError {
     #[must_use]
     pub fn is_content_lost(&self) -> bool {
         let gone = matches!(self.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof);
-        gone || self.source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+        gone || self.source.raw_os_error() == Some(Errno::IO.raw_os_error())
+    }
+
+    /// Whether the process, or the system, has no file handles left: closing something helps.
+    #[must_use]
+    pub fn is_out_of_handles(&self) -> bool {
+        is_out_of_handles(&self.source)
     }
 
     /// Whether there is no space left: waiting or deleting something helps.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
-        matches!(
-            self.source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-        )
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 }
 
+fn is_out_of_handles(source: &io::Error) -> bool {
+    let code = source.raw_os_error();
+    [Errno::MFILE, Errno::NFILE].into_iter().any(|errno| code == Some(errno.raw_os_error()))
+}
+
 /// What the user can do about it.
-fn hint(source: &io::Error) -> &'static str {
+fn hint(operation: Operation, source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => " (free some space, then start again)",
         io::ErrorKind::PermissionDenied => " (choose another folder, or change its permissions)",
         io::ErrorKind::ReadOnlyFilesystem => " (choose a folder on a disk that can be written to)",
         io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => " (move what is in the way)",
         io::ErrorKind::UnexpectedEof => " (the file is shorter than the torrent says)",
+        io::ErrorKind::InvalidFilename => " (this disk cannot have a file of that name: rename the file)",
+        io::ErrorKind::FileTooLarge => " (this disk cannot have files of that size: choose another one)",
+        io::ErrorKind::AlreadyExists if matches!(operation, Operation::Move | Operation::Rename) => {
+            " (move what is in the way, or choose another name or folder)"
+        }
+        _ if is_out_of_handles(source) => " (too few file handles: raise the limit, see `ulimit -n`)",
         _ => "",
     }
 }

@@ -4,20 +4,18 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use downpour_metainfo::{FileSpan, Layout};
-use rustix::io::{Errno, ReadWriteFlags, preadv, preadv2, pwritev};
+use rustix::io::{ReadWriteFlags, preadv2};
 
-use crate::{FileStamp, HandlePool, Operation, Storage, StorageError};
-
-/// How many buffers the system takes in one call (`IOV_MAX` on Linux and macOS).
-const MAX_BUFFERS: usize = 1024;
-/// How much is written in one call. The kernel takes pages for a call in blocks as large as the call; those of up to
-/// eight pages come from what was freed a moment ago, larger ones from memory that has long been idle, which a virtual
-/// machine must first get back from its host. (2 GiB: 0.5 s in calls of 16 to 64 KiB, 3 s in calls of 1 MiB.)
-const WRITE_BYTES: usize = 32 << 10;
+use crate::create::{allocate, create_file, create_folder, grow};
+use crate::parts::{Parts, Share, write_entries};
+use crate::placement::Places;
+use crate::vectored::{MAX_BUFFERS, read_at, write_at, zero};
+use crate::{FileStamp, HandlePool, OnDisk, Operation, Placement, Storage, StorageError};
 
 /// What happens to the space of a file that is about to be downloaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,46 +27,151 @@ pub enum Allocation {
     Full,
 }
 
-/// Reads and writes a torrent's files under a root folder, opening them when they are needed.
+/// Reads and writes a torrent's files under a folder, opening them when they are needed.
+///
+/// A file that is not wanted is never made, written to or cut: what wanted pieces have in it goes to the torrent's part
+/// file, a hidden file in the same folder, and from there into the file when it becomes wanted. Pad files (BEP 47)
+/// are zeros, and never on disk.
+///
+/// [`write`](Storage::write) and [`read`](Storage::read) may be called from any number of threads, also while one of
+/// the others is at work. [`select`](Self::select), and the verbs that move and rename, come one at a time.
 #[derive(Debug)]
 pub struct FileStorage {
-    root: PathBuf,
-    layout: Arc<Layout>,
+    pub(crate) layout: Arc<Layout>,
     allocation: Allocation,
     handles: Arc<HandlePool>,
     owner: u64,
-    /// Files written to since the last sync.
-    dirty: Mutex<BTreeSet<usize>>,
+    // Locks, in the order in which they are taken when one needs several.
+    /// Held by whoever brings data to the disk for good, or changes where it is.
+    pub(crate) commit: Mutex<()>,
+    /// Shared by those who write; alone holds it who changes where what is written belongs.
+    pub(crate) fence: RwLock<()>,
+    pub(crate) state: RwLock<State>,
+    pub(crate) touched: Mutex<Touched>,
+    /// Ends a move that is on its way.
+    pub(crate) cancelled: AtomicBool,
+}
+
+/// What was written.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    /// Files written to since the last sync. A file is named after the write: a sync that began before would not reach it.
+    dirty: BTreeSet<usize>,
+    /// The file that is being copied to another disk, and what of it was written meanwhile: offset, length.
+    pub(crate) copying: Option<(usize, Vec<(u64, u64)>)>,
+}
+
+impl Touched {
+    fn note(&mut self, file: usize, offset: u64, length: u64) {
+        self.dirty.insert(file);
+        if let Some((copied, ranges)) = &mut self.copying
+            && *copied == file
+        {
+            ranges.push((offset, length));
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) places: Places,
+    wanted: Vec<bool>,
+    parts: Parts,
+}
+
+/// Where a run of bytes is.
+enum Spot {
+    /// In a pad file.
+    Zeros,
+    /// In a file, by index, from an offset on.
+    In(usize, u64),
 }
 
 impl FileStorage {
-    /// The files of `layout` under `root`. Touches nothing yet.
+    /// The files of `layout` under `root`, all of them wanted. Touches nothing yet.
     #[must_use]
     pub fn new(root: PathBuf, layout: Arc<Layout>, allocation: Allocation, handles: Arc<HandlePool>) -> Self {
-        let owner = handles.register();
-        Self { root, layout, allocation, handles, owner, dirty: Mutex::default() }
+        let placement =
+            Placement { save_paths: vec![root], names: Default::default(), part_file: ".parts".to_owned() };
+        let places = Places::new(placement, &layout);
+        Self::with(places, Parts::default(), layout, allocation, handles)
+    }
+
+    /// The files of `layout` at `placement`, all of them wanted: looks where they are, and reads the part file's table.
+    ///
+    /// # Errors
+    /// If there is a part file that cannot be read.
+    pub fn open(
+        placement: Placement,
+        layout: Arc<Layout>,
+        allocation: Allocation,
+        handles: Arc<HandlePool>,
+    ) -> Result<Self, StorageError> {
+        let places = Places::find(placement, &layout);
+        let path = places.path(&layout, places.parts);
+        let parts = handles.with_room(|| Parts::load(&path, &layout))?;
+        Ok(Self::with(places, parts, layout, allocation, handles))
+    }
+
+    fn with(
+        places: Places,
+        parts: Parts,
+        layout: Arc<Layout>,
+        allocation: Allocation,
+        handles: Arc<HandlePool>,
+    ) -> Self {
+        let wanted = vec![true; layout.files().len()];
+        Self {
+            allocation,
+            owner: handles.register(),
+            handles,
+            commit: Mutex::default(),
+            fence: RwLock::default(),
+            state: RwLock::new(State { places, wanted, parts }),
+            touched: Mutex::default(),
+            cancelled: AtomicBool::new(false),
+            layout,
+        }
     }
 
     /// Where `file` is.
     #[must_use]
     pub fn path(&self, file: usize) -> PathBuf {
-        self.root.join(&self.layout.files()[file].path)
+        self.state().places.path(&self.layout, file)
     }
 
-    /// Makes what no piece will make: the root folder, the empty files, and, with [`Allocation::Full`], all space.
+    /// Where the files are, as it is to be remembered for the next [`open`](Self::open).
+    #[must_use]
+    pub fn placement(&self) -> Placement {
+        self.state().places.placement()
+    }
+
+    /// Makes what no piece will make: the folder, the empty files, and, with [`Allocation::Full`], all space; of the
+    /// wanted files.
     ///
     /// # Errors
     /// If something cannot be made, or a folder is where a file should be.
     pub fn prepare(&self) -> Result<(), StorageError> {
-        create_folder(&self.root)?;
+        let state = self.state();
+        create_folder(state.places.root())?;
         for (index, file) in self.layout.files().iter().enumerate() {
-            if fs::metadata(self.path(index)).is_ok_and(|metadata| metadata.is_dir()) {
-                return Err(self.fail(Operation::Create, index, io::ErrorKind::IsADirectory));
+            if !state.wanted[index] || !is_stored(file) {
+                continue;
             }
-            if file.length == 0 || self.allocation == Allocation::Full {
-                let path = self.path(index);
-                let opened = create_file(&path)?;
-                if self.allocation == Allocation::Full && file.length > 0 {
+            let path = state.places.path(&self.layout, index);
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => {
+                    return Err(StorageError::new(Operation::Create, &path, io::ErrorKind::IsADirectory));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                    return Err(StorageError::new(Operation::Create, &path, error));
+                }
+                _ => {}
+            }
+            let full = self.allocation == Allocation::Full && file.length > 0;
+            if file.length == 0 || full {
+                let opened = self.handles.with_room(|| create_file(&path))?;
+                if full {
                     allocate(&opened, file.length)
                         .map_err(|error| StorageError::new(Operation::Create, &path, error))?;
                 }
@@ -77,45 +180,219 @@ impl FileStorage {
         Ok(())
     }
 
-    /// What the disk says of each file, `None` for one that is not there.
-    #[must_use]
-    pub fn stamps(&self) -> Vec<Option<FileStamp>> {
-        (0..self.layout.files().len())
-            .map(|file| fs::metadata(self.path(file)).ok().and_then(|metadata| FileStamp::of(&metadata)))
-            .collect()
+    /// Chooses the wanted files; `wanted` says it of each index. What the part file has of newly wanted ones goes into
+    /// them; what is there of those no longer wanted stays as it is.
+    ///
+    /// # Errors
+    /// If a file cannot be filled: it and those after it stay unwanted, and nothing is lost.
+    pub fn select(&self, wanted: impl Fn(usize) -> bool) -> Result<(), StorageError> {
+        let _commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody writes to the part file meanwhile.
+        let _fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
+        for file in 0..self.layout.files().len() {
+            if !wanted(file) {
+                self.state_mut().wanted[file] = false;
+                continue;
+            }
+            let shares = self.state().parts.shares_of(file);
+            if !shares.is_empty() {
+                self.bring_home(file, &shares)?;
+            }
+            self.state_mut().wanted[file] = true;
+        }
+        Ok(())
     }
 
-    fn handle(&self, file: usize, write: bool) -> Result<Arc<File>, StorageError> {
+    /// Whether `file` is wanted.
+    #[must_use]
+    pub fn is_wanted(&self, file: usize) -> bool {
+        self.state().wanted.get(file).copied().unwrap_or(false)
+    }
+
+    /// Copies what the part file has of `file` into it, and takes it out of the part file when it is safe there.
+    fn bring_home(&self, file: usize, shares: &[(Share, u64)]) -> Result<(), StorageError> {
+        let parts_index = self.parts_index();
+        let (from, to) = {
+            let state = self.state();
+            (self.handle(&state, parts_index, false)?, self.handle(&state, file, true)?)
+        };
+        let mut buffer = Vec::new();
+        for &(share, position) in shares {
+            let span = self.share_span(share);
+            buffer.resize(span.length as usize, 0);
+            read_at(&from, &mut &mut [IoSliceMut::new(&mut buffer)][..], position, span.length)
+                .map_err(|error| self.fail(Operation::Read, parts_index, error))?;
+            write_at(&to, &mut &mut [IoSlice::new(&buffer)][..], span.offset, span.length)
+                .map_err(|error| self.fail(Operation::Write, file, error))?;
+            self.touched().note(file, span.offset, span.length);
+        }
+        to.sync_data().map_err(|error| self.fail(Operation::Sync, file, error))?;
+        // The data is safe in the file; only now may the part file forget it.
+        let mut state = self.state_mut();
+        state.parts.remove(shares);
+        if state.parts.is_empty() {
+            let path = state.places.path(&self.layout, parts_index);
+            state.parts.clear();
+            self.touched().dirty.remove(&parts_index);
+            self.forget_handle(parts_index);
+            drop(state);
+            return match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(StorageError::new(Operation::Remove, &path, error))
+                }
+                _ => Ok(()),
+            };
+        }
+        let table = self.handle(&state, parts_index, true)?;
+        drop(state);
+        let forgotten = write_entries(&table, shares.iter().map(|(share, _)| (*share, 0)));
+        forgotten
+            .and_then(|()| table.sync_data())
+            .map_err(|error| self.fail(Operation::Sync, parts_index, error))
+    }
+
+    /// What the disk has of the torrent.
+    #[must_use]
+    pub fn on_disk(&self) -> OnDisk {
+        let state = self.state();
+        let stamp = |file| {
+            let path = state.places.path(&self.layout, file);
+            fs::metadata(path).ok().and_then(|metadata| FileStamp::of(&metadata))
+        };
+        let in_parts: BTreeSet<Share> = state.parts.shares().collect();
+        let files = self.layout.files().iter().enumerate();
+        OnDisk {
+            files: files.map(|(index, file)| if is_stored(file) { stamp(index) } else { None }).collect(),
+            parts: if in_parts.is_empty() { None } else { stamp(state.places.parts) },
+            in_parts,
+        }
+    }
+
+    /// What is in the part file: file and piece.
+    #[must_use]
+    pub fn in_parts(&self) -> BTreeSet<(usize, u32)> {
+        self.state().parts.shares().collect()
+    }
+
+    pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn touched(&self) -> MutexGuard<'_, Touched> {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn forget_handle(&self, file: usize) {
+        self.handles.forget((self.owner, file));
+    }
+
+    pub(crate) fn handles(&self) -> &HandlePool {
+        &self.handles
+    }
+
+    /// The index under which the part file is handled like a file of the torrent.
+    pub(crate) fn parts_index(&self) -> usize {
+        self.layout.files().len()
+    }
+
+    /// The open file. The state is held, so that its path cannot change meanwhile.
+    fn handle(&self, state: &State, file: usize, write: bool) -> Result<Arc<File>, StorageError> {
         self.handles.get((self.owner, file), write, || {
-            let path = self.path(file);
+            let path = state.places.path(&self.layout, file);
             if !write {
                 return File::open(&path).map_err(|error| StorageError::new(Operation::Open, &path, error));
             }
             let opened = create_file(&path)?;
-            let length = self.layout.files()[file].length;
-            let grow = || match opened.metadata()?.len() < length {
-                true => opened.set_len(length),
-                false => Ok(()),
-            };
-            grow().map_err(|error| StorageError::new(Operation::Create, &path, error))?;
+            let length = self.layout.files().get(file).map_or(0, |file| file.length);
+            grow(&opened, length).map_err(|error| StorageError::new(Operation::Create, &path, error))?;
             Ok(opened)
         })
     }
 
-    /// Runs `call` for each file that `length` bytes from `begin` of `piece` on lie on.
-    fn each_span(
-        &self,
-        piece: u32,
-        begin: u32,
-        length: usize,
-        mut call: impl FnMut(FileSpan) -> Result<(), StorageError>,
-    ) -> Result<(), StorageError> {
-        self.layout.spans(piece, begin, length as u32).try_for_each(&mut call)
+    /// All bytes that a piece has in a file.
+    fn share_span(&self, (file, piece): Share) -> FileSpan {
+        let spans = self.layout.spans(piece, 0, self.layout.piece_size(piece));
+        spans.into_iter().find(|span| span.file == file).unwrap_or(FileSpan { file, offset: 0, length: 0 })
     }
 
-    fn fail(&self, operation: Operation, file: usize, error: impl Into<io::Error>) -> StorageError {
+    fn spot(&self, state: &State, piece: u32, span: &FileSpan) -> Spot {
+        if self.layout.files()[span.file].is_pad() {
+            return Spot::Zeros;
+        }
+        match state.parts.position((span.file, piece)) {
+            Some(position) => {
+                let within = span.offset - self.share_span((span.file, piece)).offset;
+                Spot::In(state.places.parts, position + within)
+            }
+            None => Spot::In(span.file, span.offset),
+        }
+    }
+
+    /// Makes room in the part file for what `piece` has in a file that is not wanted.
+    fn make_share(&self, piece: u32, span: &FileSpan) -> Result<(), StorageError> {
+        let (share, whole) = ((span.file, piece), self.share_span((span.file, piece)));
+        let mut state = self.state_mut();
+        if state.wanted[span.file] || state.parts.position(share).is_some() {
+            return Ok(());
+        }
+        if !state.parts.exists() {
+            let path = state.places.path(&self.layout, state.places.parts);
+            self.forget_handle(state.places.parts);
+            let file = self.handles.with_room(|| create_file(&path))?;
+            let created = state.parts.create(&file, &self.layout);
+            created.map_err(|error| StorageError::new(Operation::Create, &path, error))?;
+        }
+        // What the file has from when it was wanted is the rest of a share that is written in part.
+        let mut old = vec![0; if *span == whole { 0 } else { whole.length as usize }];
+        if !old.is_empty()
+            && let Ok(file) = self.handle(&state, span.file, false)
+        {
+            // A file that is too short has nothing to keep.
+            let _ = read_at(&file, &mut &mut [IoSliceMut::new(&mut old)][..], whole.offset, whole.length);
+        }
+        let parts = self.handle(&state, state.places.parts, true)?;
+        let position = state.parts.allocate(share, whole.length);
+        let parts_index = state.places.parts;
+        let written = write_at(&parts, &mut &mut [IoSlice::new(&old)][..], position, old.len() as u64);
+        if written.is_err() {
+            state.parts.remove(&[(share, position)]);
+        }
+        drop(state);
+        written.map_err(|error| self.fail(Operation::Write, parts_index, error))
+    }
+
+    pub(crate) fn fail(
+        &self,
+        operation: Operation,
+        file: usize,
+        error: impl Into<io::Error>,
+    ) -> StorageError {
         StorageError::new(operation, &self.path(file), error)
     }
+
+    /// Where the torrent's file or folder is.
+    #[must_use]
+    pub fn save_path(&self) -> PathBuf {
+        self.state().places.root().to_path_buf()
+    }
+
+    /// Whether `file` may be written to before it is there.
+    pub(crate) fn is_expected(&self, state: &State, file: usize) -> bool {
+        self.layout.files().get(file).is_some_and(is_stored) && state.wanted[file]
+    }
+
+    pub(crate) fn exists(path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok()
+    }
+}
+
+/// Whether a file of the torrent is a file on the disk.
+pub(crate) fn is_stored(file: &downpour_metainfo::File) -> bool {
+    !file.is_pad() && file.symlink_target.is_none()
 }
 
 impl Drop for FileStorage {
@@ -126,63 +403,48 @@ impl Drop for FileStorage {
 
 impl Storage for FileStorage {
     fn write(&self, piece: u32, begin: u32, buffers: &[Bytes]) -> Result<(), StorageError> {
-        let length = buffers.iter().map(Bytes::len).sum();
+        let length: usize = buffers.iter().map(Bytes::len).sum();
         let mut slices: Vec<IoSlice<'_>> = buffers.iter().map(|buffer| IoSlice::new(buffer)).collect();
         let mut left = &mut slices[..];
-        self.each_span(piece, begin, length, |span| {
-            let file = self.handle(span.file, true)?;
-            self.dirty.lock().unwrap_or_else(PoisonError::into_inner).insert(span.file);
-            let (mut offset, end) = (span.offset, span.offset + span.length);
-            while offset < end {
-                // A file that ends inside a buffer takes a part of it.
-                let limit = ((end - offset) as usize).min(WRITE_BYTES);
-                let (whole, cut) = fitting(left.iter().map(|slice| slice.len()), limit);
-                let result = if whole == 0 {
-                    let part = IoSlice::new(&left[0][..cut]);
-                    pwritev(&*file, &[part], offset)
-                } else {
-                    pwritev(&*file, &left[..whole], offset)
-                };
-                match result {
-                    Ok(0) => return Err(self.fail(Operation::Write, span.file, io::ErrorKind::WriteZero)),
-                    Ok(written) => {
-                        offset += written as u64;
-                        IoSlice::advance_slices(&mut left, written);
+        let _fence = self.fence.read().unwrap_or_else(PoisonError::into_inner);
+        for span in self.layout.spans(piece, begin, length as u32) {
+            if !self.is_wanted(span.file) && !self.layout.files()[span.file].is_pad() {
+                self.make_share(piece, &span)?;
+            }
+            let state = self.state();
+            match self.spot(&state, piece, &span) {
+                Spot::Zeros => IoSlice::advance_slices(&mut left, span.length as usize),
+                Spot::In(file, offset) => {
+                    let handle = self.handle(&state, file, true)?;
+                    drop(state);
+                    let written = write_at(&handle, &mut left, offset, span.length);
+                    self.touched().note(file, offset, span.length);
+                    written.map_err(|error| self.fail(Operation::Write, file, error))?;
+                    if file != span.file {
+                        self.state_mut().parts.written((span.file, piece));
                     }
-                    Err(Errno::INTR) => {}
-                    Err(error) => return Err(self.fail(Operation::Write, span.file, error)),
                 }
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     fn read(&self, piece: u32, begin: u32, buffers: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
-        let length = buffers.iter().map(|buffer| buffer.len()).sum();
+        let length: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         let mut left = buffers;
-        self.each_span(piece, begin, length, |span| {
-            let file = self.handle(span.file, false)?;
-            let (mut offset, end) = (span.offset, span.offset + span.length);
-            while offset < end {
-                let limit = (end - offset) as usize;
-                let (whole, cut) = fitting(left.iter().map(|slice| slice.len()), limit);
-                let result = if whole == 0 {
-                    preadv(&*file, &mut [IoSliceMut::new(&mut left[0][..cut])], offset)
-                } else {
-                    preadv(&*file, &mut left[..whole], offset)
-                };
-                match result {
-                    Ok(0) => return Err(self.fail(Operation::Read, span.file, io::ErrorKind::UnexpectedEof)),
-                    Ok(read) => {
-                        offset += read as u64;
-                        advance(&mut left, read);
-                    }
-                    Err(Errno::INTR) => {}
-                    Err(error) => return Err(self.fail(Operation::Read, span.file, error)),
+        for span in self.layout.spans(piece, begin, length as u32) {
+            let state = self.state();
+            match self.spot(&state, piece, &span) {
+                Spot::Zeros => zero(&mut left, span.length),
+                Spot::In(file, offset) => {
+                    let handle = self.handle(&state, file, false)?;
+                    drop(state);
+                    read_at(&handle, &mut left, offset, span.length)
+                        .map_err(|error| self.fail(Operation::Read, file, error))?;
                 }
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     fn read_if_cached(&self, piece: u32, begin: u32, buffers: &mut [IoSliceMut<'_>]) -> bool {
@@ -193,71 +455,40 @@ impl Storage for FileStorage {
         if buffers.len() > MAX_BUFFERS {
             return false;
         }
-        let Ok(file) = self.handle(span.file, false) else { return false };
-        matches!(preadv2(&*file, buffers, span.offset, ReadWriteFlags::NOWAIT), Ok(read) if read == length)
+        let state = self.state();
+        let Spot::In(file, offset) = self.spot(&state, piece, &span) else { return false };
+        let Ok(handle) = self.handle(&state, file, false) else { return false };
+        drop(state);
+        matches!(preadv2(&*handle, buffers, offset, ReadWriteFlags::NOWAIT), Ok(read) if read == length)
     }
 
     fn sync(&self) -> Result<(), StorageError> {
-        let dirty = std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner));
-        for file in &dirty {
-            let synced = self.handle(*file, true).and_then(|handle| {
-                handle.sync_data().map_err(|error| self.fail(Operation::Sync, *file, error))
-            });
-            if let Err(error) = synced {
-                // Nothing is forgotten: the next sync tries all of them again.
-                self.dirty.lock().unwrap_or_else(PoisonError::into_inner).extend(dirty);
-                return Err(error);
+        let _commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
+        // In this order: what has an entry to be written is among what is synced before it.
+        let entries = self.state().parts.uncommitted();
+        let dirty = std::mem::take(&mut self.touched().dirty);
+        let synced = dirty.iter().try_for_each(|file| self.sync_file(*file)).and_then(|()| {
+            if entries.is_empty() {
+                return Ok(());
             }
+            let parts = self.handle(&self.state(), self.parts_index(), true)?;
+            let written = write_entries(&parts, entries.iter().copied()).and_then(|()| parts.sync_data());
+            written.map_err(|error| self.fail(Operation::Sync, self.parts_index(), error))?;
+            self.state_mut().parts.committed(&entries);
+            Ok(())
+        });
+        if synced.is_err() {
+            // Nothing is forgotten: the next sync tries all of them again.
+            self.touched().dirty.extend(dirty);
         }
-        Ok(())
+        synced
     }
 }
 
-/// How many of the buffers of these lengths fit into `limit` bytes whole; if not even the first does, how much
-/// of it.
-fn fitting(lengths: impl Iterator<Item = usize>, limit: usize) -> (usize, usize) {
-    let (mut whole, mut left) = (0, limit);
-    for length in lengths {
-        if length > left || whole == MAX_BUFFERS {
-            break;
-        }
-        left -= length;
-        whole += 1;
+impl FileStorage {
+    fn sync_file(&self, file: usize) -> Result<(), StorageError> {
+        // Opened for reading: a file that somebody deleted must not come back empty, as if its data were there.
+        let handle = self.handle(&self.state(), file, false)?;
+        handle.sync_data().map_err(|error| self.fail(Operation::Sync, file, error))
     }
-    (whole, left)
-}
-
-/// As `IoSliceMut::advance_slices`, for slices that are borrowed twice over.
-fn advance(slices: &mut &mut [IoSliceMut<'_>], mut count: usize) {
-    while let Some(first) = slices.first_mut() {
-        if count < first.len() {
-            return first.advance(count);
-        }
-        count -= first.len();
-        *slices = &mut std::mem::take(slices)[1..];
-    }
-}
-
-fn create_folder(path: &Path) -> Result<(), StorageError> {
-    fs::create_dir_all(path).map_err(|error| StorageError::new(Operation::Create, path, error))
-}
-
-/// Opens a file for reading and writing, and makes it and its folders where they are missing.
-fn create_file(path: &Path) -> Result<File, StorageError> {
-    let open = || File::options().read(true).write(true).create(true).truncate(false).open(path);
-    let opened = open().or_else(|error| match (error.kind(), path.parent()) {
-        (io::ErrorKind::NotFound, Some(folder)) => fs::create_dir_all(folder).and_then(|()| open()),
-        _ => Err(error),
-    });
-    opened.map_err(|error| StorageError::new(Operation::Create, path, error))
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn allocate(file: &File, length: u64) -> io::Result<()> {
-    Ok(rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, length)?)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn allocate(file: &File, length: u64) -> io::Result<()> {
-    file.set_len(length)
 }

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::process::{Resource, getrlimit};
+
 use crate::StorageError;
 
 /// Keeps the files open that were used last. Share one among all torrents of a session.
@@ -19,7 +21,7 @@ pub struct HandlePool {
 }
 
 /// Torrent and file.
-type Key = (u64, usize);
+pub(crate) type Key = (u64, usize);
 
 #[derive(Debug, Default)]
 struct Open {
@@ -43,6 +45,44 @@ impl HandlePool {
         Self { limit: limit.max(1), next_owner: AtomicU64::new(0), open: Mutex::default() }
     }
 
+    /// As [`new`](Self::new), but takes no more than a quarter of the file handles that the process may have: sockets,
+    /// which come out of the same number, need most of them.
+    #[must_use]
+    pub fn for_process(limit: usize) -> Self {
+        let quarter =
+            descriptor_limit().map_or(usize::MAX, |all| usize::try_from(all / 4).unwrap_or(usize::MAX));
+        Self::new(limit.min(quarter))
+    }
+
+    /// How many files the pool keeps open at most.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Runs `open`, which opens a file or something else that takes a file handle. If there are too few handles, it closes
+    /// the files that nobody uses now, and tries once more.
+    ///
+    /// # Errors
+    /// Those of `open`.
+    pub fn with_room<T>(&self, open: impl Fn() -> Result<T, StorageError>) -> Result<T, StorageError> {
+        match open() {
+            Err(error) if error.is_out_of_handles() => {
+                self.close_unused();
+                open()
+            }
+            result => result,
+        }
+    }
+
+    /// Closes all files that no call uses now: somebody else needs handles more.
+    pub fn close_unused(&self) {
+        let mut pool = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let unused = |(key, entry): (&Key, &Entry)| (Arc::strong_count(&entry.file) == 1).then_some(*key);
+        let keys: Vec<Key> = pool.files.iter().filter_map(unused).collect();
+        keys.into_iter().for_each(|key| pool.remove(key));
+    }
+
     /// A number under which one torrent's files are known.
     pub(crate) fn register(&self) -> u64 {
         self.next_owner.fetch_add(1, Ordering::Relaxed)
@@ -53,7 +93,7 @@ impl HandlePool {
         &self,
         key: Key,
         writable: bool,
-        open: impl FnOnce() -> Result<File, StorageError>,
+        open: impl Fn() -> Result<File, StorageError>,
     ) -> Result<Arc<File>, StorageError> {
         {
             let mut pool = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +107,7 @@ impl HandlePool {
             }
         }
         // Opened outside the lock: a slow disk must not stop the others.
-        let file = Arc::new(open()?);
+        let file = Arc::new(self.with_room(open)?);
         let mut pool = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         pool.remove(key);
         while pool.files.len() >= self.limit {
@@ -79,6 +119,11 @@ impl HandlePool {
         pool.files.insert(key, Entry { file: Arc::clone(&file), writable, used });
         pool.by_use.insert(used, key);
         Ok(file)
+    }
+
+    /// Closes one file: its path means something else from now on.
+    pub(crate) fn forget(&self, key: Key) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     /// Closes all files of one torrent.
@@ -96,4 +141,10 @@ impl Open {
             self.by_use.remove(&entry.used);
         }
     }
+}
+
+/// How many file handles this process may have (`ulimit -n`), sockets included; `None` for no limit.
+#[must_use]
+pub fn descriptor_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
 }

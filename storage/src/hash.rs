@@ -1,11 +1,15 @@
 //! Hashing in bulk, with the CPU's SHA instructions where it has them.
 
 use std::io::IoSliceMut;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use downpour_metainfo::Layout;
 use sha1::{Digest, Sha1};
 
 use crate::{Storage, StorageError};
+
+/// What is read at once: it fits the second-level cache, so that bytes are hashed where they are hot.
+const BUFFER: usize = 256 << 10;
 
 /// The SHA-1 of `chunks`, one after another.
 #[must_use]
@@ -37,4 +41,51 @@ pub fn hash_piece(
         begin += length;
     }
     Ok(hasher.finalize().into())
+}
+
+/// Pieces to hash, shared out among the threads that call [`work`](Self::work).
+#[derive(Debug)]
+pub struct HashQueue {
+    pieces: Vec<u32>,
+    next: AtomicUsize,
+    stopped: AtomicBool,
+}
+
+impl HashQueue {
+    /// A queue of `pieces`, taken in this order.
+    #[must_use]
+    pub fn new(pieces: Vec<u32>) -> Self {
+        Self { pieces, next: AtomicUsize::new(0), stopped: AtomicBool::new(false) }
+    }
+
+    /// How many pieces there are in all.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Whether there is nothing to hash.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Ends the work of all threads after the pieces that they are at.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Hashes pieces until there are no more, and says what came of each. Run it on each core once.
+    pub fn work(
+        &self,
+        storage: &dyn Storage,
+        layout: &Layout,
+        mut each: impl FnMut(u32, Result<[u8; 20], StorageError>),
+    ) {
+        let mut buffer = vec![0; BUFFER];
+        while !self.stopped.load(Ordering::Relaxed) {
+            let Some(&piece) = self.pieces.get(self.next.fetch_add(1, Ordering::Relaxed)) else { return };
+            each(piece, hash_piece(storage, layout, piece, &mut buffer));
+        }
+    }
 }

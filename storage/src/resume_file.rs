@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::create::{folder_of, sync_folder};
 use crate::{Operation, ResumeData, StorageError};
 
 /// Saves `data` so that a crash at any moment leaves either the old state or the new one: written aside, synced,
@@ -15,14 +16,14 @@ use crate::{Operation, ResumeData, StorageError};
 /// If the state could not be made durable; the old one then stands.
 pub fn save_resume(path: &Path, data: &ResumeData) -> Result<(), StorageError> {
     let aside = path.with_extension("resume-new");
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let at = |operation, path| move |error| StorageError::new(operation, path, error);
     fs::create_dir_all(folder).map_err(at(Operation::Create, folder))?;
     let mut file = File::create(&aside).map_err(at(Operation::Create, &aside))?;
     file.write_all(&data.encode()).map_err(at(Operation::Write, &aside))?;
     file.sync_all().map_err(at(Operation::Sync, &aside))?;
     fs::rename(&aside, path).map_err(at(Operation::Rename, path))?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(Operation::Sync, folder))
+    sync_folder(folder)
 }
 
 /// Loads the state, `None` if there is none that can be used: it is then as if the torrent were new, and its files

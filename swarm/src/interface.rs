@@ -200,6 +200,8 @@ pub enum Command {
         /// 0 to 7.
         priority: u8,
     },
+    /// The same of several pieces at once: piece and priority. What is wanted is looked at when all are set.
+    SetPiecePriorities(Vec<(u32, u8)>),
     /// By when a piece is needed.
     SetPieceDeadline {
         /// Which piece.

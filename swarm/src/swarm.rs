@@ -207,6 +207,11 @@ impl<P> Swarm<P> {
             Command::SetPiecePriority { piece, priority } => {
                 self.change_wishes(now, |picker| picker.set_priority(piece, Priority::new(priority)));
             }
+            Command::SetPiecePriorities(priorities) => self.change_wishes(now, |picker| {
+                for (piece, priority) in priorities {
+                    picker.set_priority(piece, Priority::new(priority));
+                }
+            }),
             Command::SetPieceDeadline { piece, deadline } => {
                 self.change_wishes(now, |picker| picker.set_deadline(piece, deadline));
             }

@@ -70,6 +70,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::Pause),
         3 => Just(Command::Resume),
         1 => (0..PIECES + 1, 0u8..9).prop_map(|(piece, priority)| Command::SetPiecePriority { piece, priority }),
+        1 => prop::collection::vec((0..PIECES + 1, 0u8..9), 0..4).prop_map(Command::SetPiecePriorities),
         1 => (0..PIECES + 1, any::<Option<u32>>()).prop_map(|(piece, at)| Command::SetPieceDeadline {
             piece,
             deadline: at.map(|at| Instant::from_nanos(u64::from(at))),

@@ -10,11 +10,13 @@ pub(crate) mod replay;
 pub(crate) mod seed;
 pub(crate) mod show;
 pub(crate) mod tracker;
+pub(crate) mod verify;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use downpour_engine::{Config, Session, Settings};
+use downpour_metainfo::Metainfo;
 
 use crate::cli::Node;
 use crate::failure::Failure;
@@ -26,6 +28,32 @@ impl Node {
         std::fs::read(path)
             .map_err(|error| Failure::of(path, format!("cannot read the certificates: {error}")))
     }
+}
+
+/// Files that are kept open while hashing.
+pub(crate) const OPEN_FILES: usize = 128;
+
+/// Runs `work` on each core.
+fn on_all_cores(work: impl Fn() + Sync) {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(&work);
+        }
+    });
+}
+
+/// The folder that the torrent's file or folder is in: `path` is that, or the content itself.
+fn content_folder(path: &Path, metainfo: &Metainfo) -> Result<PathBuf, Failure> {
+    let path = get::absolute(path)?;
+    if !path.exists() {
+        return Err(Failure::of(&path, "no such file or folder"));
+    }
+    let inside = path.join(metainfo.info.name()).exists();
+    Ok(match path.parent() {
+        Some(parent) if !inside && path.ends_with(metainfo.info.name()) => parent.to_owned(),
+        _ => path,
+    })
 }
 
 /// Starts a session as the command line wants it. Without a port it takes the first free one of 6881 to 6889, which

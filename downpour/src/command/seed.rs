@@ -2,8 +2,8 @@
 
 use downpour_engine::{AddTorrent, Settings};
 
-use super::get::{absolute, follow};
-use super::{load, start};
+use super::get::follow;
+use super::{content_folder, load, start};
 use crate::cli::Seed;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -11,16 +11,7 @@ use crate::report::Report;
 
 pub(crate) fn run(options: &Seed) -> Result<(), Failure> {
     let (torrent, metainfo) = load::torrent(&options.torrent, &options.node.trusted()?)?;
-    let path = absolute(&options.path)?;
-    if !path.exists() {
-        return Err(Failure::of(&path, "no such file or folder"));
-    }
-    // The content itself, or the folder that it is in.
-    let inside = path.join(metainfo.info.name()).exists();
-    let root = match path.parent() {
-        Some(parent) if !inside && path.ends_with(metainfo.info.name()) => parent.to_owned(),
-        _ => path,
-    };
+    let root = content_folder(&options.path, &metainfo)?;
     let interrupt = Interrupt::install()?;
     let session = start(&options.node, Settings::default())?;
     let add = AddTorrent::new(torrent, root).peers(options.peers.iter().copied());
