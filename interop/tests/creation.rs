@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use downpour_bencode::Document;
@@ -76,6 +77,9 @@ fn trees_are_described_as_libtorrent_does() {
             let shift = if name == "one" { 8 } else { 0 };
             make_file(&path, sizes[(index + shift) % sizes.len()]);
         }
+        // BEP 47 has a letter for programs.
+        let program = content.join(paths.last().expect("a file"));
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("it may be changed");
         assert_same(&lab, &content, &[16 << 10, 128 << 10]);
     }
 }

@@ -110,7 +110,10 @@ impl<'d, 'a> Files<'d, 'a> {
             self.count_path(&original)?;
             self.adjustments.push(Adjustment { file: Some(index), reason, original });
         }
+        let mut length = length;
         if let Some(target) = extra.link() {
+            // A link has no content, whatever it says.
+            length = 0;
             self.links.push(Link { file: index, folder: self.names.folder(), target });
         }
         let attributes = extra.attributes;

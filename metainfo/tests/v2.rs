@@ -295,7 +295,7 @@ fn piece_layers_must_fit_their_files() {
     assert_eq!(with(&[(&root, &layer[1..])]), wrong(PieceLayerError::Length));
     assert_eq!(with(&[(&root[1..], &layer)]), wrong(PieceLayerError::NoSuchFile));
     assert_eq!(with(&[(&[9; 32], &layer)]), wrong(PieceLayerError::NoSuchFile));
-    let mut damaged = layer.clone();
+    let mut damaged = layer;
     damaged[70] ^= 1;
     assert_eq!(with(&[(&root, &damaged)]), wrong(PieceLayerError::Root));
 }

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use downpour_metainfo::{Builder, Creation, Magnet, Metainfo, TorrentVersion};
+use downpour_metainfo::{Builder, Creation, FileAttributes, Magnet, Metainfo, TorrentVersion};
 use downpour_storage::{ScannedTree, scan};
 
 use crate::cli::Create;
@@ -70,15 +70,31 @@ fn write(output: &Path, torrent: &[u8]) -> Result<(), Failure> {
 
 /// What a scanned path is to become, by us and now.
 fn builder(scanned: &ScannedTree) -> Builder {
-    let builder = match &scanned.tree {
-        None => Builder::file(&scanned.name, scanned.length),
+    let top = scanned.root.join(&scanned.name);
+    let mut builder = match &scanned.tree {
+        None => Builder::file(&scanned.name, scanned.length).attributes(0, attributes(&top)),
         Some(files) => Builder::tree(&scanned.name, files.clone()),
     };
-    let builder = builder.created_by(concat!("Downpour ", env!("CARGO_PKG_VERSION")));
+    for (index, (components, _)) in scanned.tree.iter().flatten().enumerate() {
+        builder = builder.attributes(index, attributes(&top.join(components.iter().collect::<PathBuf>())));
+    }
+    builder = builder.created_by(concat!("Downpour ", env!("CARGO_PKG_VERSION")));
     match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
         Ok(since) => builder.creation_date(since.as_secs() as i64),
         Err(_) => builder,
     }
+}
+
+/// Whether a file is a program, where the system says so (BEP 47).
+fn attributes(path: &Path) -> FileAttributes {
+    #[cfg(unix)]
+    let executable = {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o100 != 0)
+    };
+    #[cfg(not(unix))]
+    let executable = false;
+    FileAttributes { executable, ..FileAttributes::default() }
 }
 
 /// A v1 torrent of what was scanned, as it comes.
