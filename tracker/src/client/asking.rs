@@ -2,12 +2,12 @@
 
 use downpour_base::{Instant, TorrentId};
 
-use super::host::Host;
+use super::host::patience;
 use super::interface::{Event, Failure, HttpError, JobId, Output};
 use super::job::{Job, Purpose, State, Timer};
 use super::machine::Client;
 use super::registry::{HostId, TrackerId};
-use crate::limits::{HTTP_TIMEOUT, TOTALS_TIMEOUT, UDP_TIMEOUT};
+use crate::limits::{HTTP_TIMEOUT, TOTALS_TIMEOUT};
 use crate::{Announce, AnnounceEvent, Scheme, SwarmHash, TrackerUrl, http};
 
 /// How long totals that were told unasked are good.
@@ -104,22 +104,14 @@ impl Client {
     /// Sends a request that has its turn, and whose totals are known as well as they will be.
     pub(super) fn send(&mut self, now: Instant, id: JobId) {
         let Some(job) = self.jobs.get(&id) else { return };
-        let (purpose, host_id) = (job.purpose, job.host);
+        let purpose = job.purpose;
         let Some(url) = self.registry.url(job.tracker) else { return };
         let Ok(parts) = TrackerUrl::parse(&url) else { return };
-        if let Some(job) = self.jobs.get_mut(&id)
-            && purpose != Purpose::Stop
-        {
-            let down = self.registry.host(host_id).is_some_and(Host::is_down);
-            job.give_up_at = match (parts.scheme, down) {
-                (Scheme::Udp, true) => now + UDP_TIMEOUT,
-                // Twice unanswered: 15 and 30 seconds.
-                (Scheme::Udp, false) => now + UDP_TIMEOUT * 3,
-                _ => now + HTTP_TIMEOUT,
-            };
+        if !self.choose_event(now, id) {
+            return self.think_better_of(now, id);
         }
-        self.choose_event(id);
         if parts.scheme == Scheme::Udp {
+            self.renew_patience(now, id);
             return self.send_udp(now, id);
         }
         let Some((announce, tracker_id)) = self.announce_of(id) else { return };
@@ -129,27 +121,39 @@ impl Client {
         };
         let Some((job, url)) = self.jobs.get_mut(&id).zip(url) else { return };
         job.state = State::Http { sent_at: now };
+        if purpose != Purpose::Stop {
+            job.give_up_at = now + HTTP_TIMEOUT;
+        }
         let give_up_at = job.give_up_at;
         self.timers.set(Timer::Job(id), Some(give_up_at));
         let timeout = give_up_at.saturating_duration_since(now);
         self.outputs.push_back(Output::Http { job: id, url, timeout });
     }
 
-    /// Decides what an announce says, now that the torrent's totals are known.
-    fn choose_event(&mut self, id: JobId) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        let Some(torrent) = self.torrents.get_mut(&job.torrent) else { return };
-        let Some(at) = torrent.position(job.tracker) else { return };
+    /// Decides what an announce says, now that the torrent's totals are known. Returns whether it may be said now.
+    fn choose_event(&mut self, now: Instant, id: JobId) -> bool {
+        let Some(job) = self.jobs.get_mut(&id) else { return false };
+        let Some(torrent) = self.torrents.get_mut(&job.torrent) else { return false };
+        let Some(at) = torrent.position(job.tracker) else { return false };
         job.complete = torrent.totals.left == 0;
         // All that is wanted is not all there is.
         torrent.completed &= job.complete;
-        let Some(entry) = torrent.entries.get(at) else { return };
+        let Some(entry) = torrent.entries.get(at) else { return false };
         job.event = match job.purpose {
             Purpose::Stop => AnnounceEvent::Stopped,
             Purpose::Announce if !entry.started => AnnounceEvent::Started,
             Purpose::Announce if torrent.completed && !entry.completed => AnnounceEvent::Completed,
             Purpose::Announce | Purpose::Scrape => AnnounceEvent::None,
         };
+        job.purpose != Purpose::Announce || job.event != AnnounceEvent::None || entry.not_before <= now
+    }
+
+    /// What was finished is not complete, so there is no event, and the interval is not over.
+    fn think_better_of(&mut self, now: Instant, id: JobId) {
+        if let Some(job) = self.end(id) {
+            self.step(now, job.torrent, 0);
+            self.after_end(now, job.host);
+        }
     }
 
     /// What a request says, with the tracker's own id for us.
@@ -180,10 +184,11 @@ impl Client {
         match job.state {
             State::Totals if !over => self.send(now, id),
             State::Sent { n, resend_at, .. } => {
-                if now >= resend_at
+                // Who gives up does not hear the answer any more.
+                if (over || now >= resend_at)
                     && let Some(host) = self.registry.host_mut(job.host)
                 {
-                    host.unanswered(n);
+                    host.unanswered(n, resend_at - patience(n));
                 }
                 if over { self.failed(now, id, Failure::TimedOut) } else { self.send_udp(now, id) }
             }

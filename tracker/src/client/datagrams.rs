@@ -10,7 +10,9 @@ use super::job::{Purpose, State, Timer, Transaction};
 use super::machine::Client;
 use super::outcome::Announced;
 use super::registry::HostId;
-use crate::limits::{ADDRESS_LIFETIME, CONNECTION_ID_LIFETIME, MAX_ADDRESSES, MAX_PEERS, RESOLVE_TIMEOUT};
+use crate::limits::{
+    ADDRESS_LIFETIME, CONNECTION_ID_LIFETIME, MAX_ADDRESSES, MAX_PEERS, RESOLVE_TIMEOUT, UDP_TIMEOUT,
+};
 use crate::text::clean;
 use crate::udp::{Request, Response, peers, scrape_counts, url_options};
 use crate::{ResponseError, SwarmHash, TrackerUrl};
@@ -40,6 +42,11 @@ impl Client {
             State::Sent { transaction, n, .. } => (transaction, n.saturating_add(1)),
             _ => (self.new_transaction(Transaction::Job(id)), silent),
         };
+        if !matches!(state, State::Sent { .. }) {
+            // The host has just given a connection id, or is known to answer.
+            self.renew_patience(now, id);
+        }
+        let give_up_at = self.jobs.get(&id).map_or(give_up_at, |job| job.give_up_at);
         let resend_at = now + patience(n);
         if let Some(host) = self.registry.host_mut(host_id) {
             host.quiet_until = host.quiet_until.max(resend_at);
@@ -51,6 +58,14 @@ impl Client {
         if let Some(payload) = self.request_datagram(id, connection, transaction) {
             self.outputs.push_back(Output::Datagram { to, payload });
         }
+    }
+
+    /// Sets how long an answer over UDP is waited for before the next tracker has its turn: twice unanswered, 15 and 30
+    /// seconds; at a host that is down 15 seconds.
+    pub(super) fn renew_patience(&mut self, now: Instant, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.purpose != Purpose::Stop) else { return };
+        let down = self.registry.host(job.host).is_some_and(Host::is_down);
+        job.give_up_at = now + if down { UDP_TIMEOUT } else { UDP_TIMEOUT * 3 };
     }
 
     fn request_datagram(&self, id: JobId, connection: u64, transaction: u32) -> Option<Vec<u8>> {
@@ -114,7 +129,7 @@ impl Client {
     pub(super) fn connect_due(&mut self, now: Instant, id: HostId) {
         let Some(host) = self.registry.host_mut(id) else { return };
         let Some((transaction, n)) = host.udp.as_mut().and_then(|udp| udp.connecting.take()) else { return };
-        host.unanswered(n);
+        host.unanswered(n, now - patience(n));
         self.transactions.remove(&transaction);
         let Some(udp) = self.udp(id) else { return };
         if !udp.addresses.is_empty() {
@@ -207,7 +222,7 @@ impl Client {
         }) {
             return;
         }
-        host.answered();
+        host.answered(now);
         let response = Response::decode(payload);
         match whose {
             Transaction::Connect(host) => self.connected(now, host, transaction, response),

@@ -109,16 +109,19 @@ impl Torrent {
     /// that works and may not be asked yet is waited for; one that fails and is not due is passed over.
     pub(super) fn step(&self, now: Instant, from: usize) -> Step {
         for (at, entry) in self.entries.iter().enumerate().skip(from) {
-            let event = self.completed && !entry.completed && entry.is_working();
-            if entry.dead {
-            } else if entry.not_before <= now || event {
+            if !entry.dead && (entry.not_before <= now || self.has_news_for(entry)) {
                 return Step::Ask(at);
-            } else if entry.is_working() {
+            } else if !entry.dead && entry.is_working() {
                 return Step::Wait(entry.not_before);
             }
         }
         let alive = self.entries.iter().filter(|entry| !entry.dead);
         alive.map(|entry| entry.not_before).min().map_or(Step::Never, Step::Wait)
+    }
+
+    /// Whether a tracker is to hear at once that the download is complete.
+    pub(super) fn has_news_for(&self, entry: &Entry) -> bool {
+        self.completed && !entry.completed && entry.is_working()
     }
 
     /// Puts the tracker at the front of its tier (BEP 12).

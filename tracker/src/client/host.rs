@@ -32,6 +32,7 @@ pub(super) struct Host {
     pub(super) quiet_until: Instant,
     /// When the last failure was counted.
     failed_at: Instant,
+    answered_at: Instant,
     /// What only UDP needs.
     pub(super) udp: Option<Box<Udp>>,
 }
@@ -74,6 +75,7 @@ impl Host {
             silent: 0,
             quiet_until: Instant::ORIGIN,
             failed_at: Instant::ORIGIN,
+            answered_at: Instant::ORIGIN,
             udp,
         }
     }
@@ -107,13 +109,16 @@ impl Host {
     }
 
     /// It answered.
-    pub(super) fn answered(&mut self) {
+    pub(super) fn answered(&mut self, now: Instant) {
         self.silent = 0;
+        self.answered_at = now;
     }
 
-    /// A datagram with the n-th patience was not answered.
-    pub(super) fn unanswered(&mut self, n: u8) {
-        self.silent = self.silent.max(n.saturating_add(1)).min(MAX_UDP_DOUBLINGS);
+    /// A datagram of `sent_at` with the n-th patience was not answered. If another was since, the host is not silent.
+    pub(super) fn unanswered(&mut self, n: u8, sent_at: Instant) {
+        if self.answered_at <= sent_at {
+            self.silent = self.silent.max(n.saturating_add(1)).min(MAX_UDP_DOUBLINGS);
+        }
     }
 
     /// It could not be reached by a request that went out at `sent_at`. Others that were out then do not count.

@@ -6,7 +6,7 @@ use core::time::Duration;
 use downpour_base::{Instant, PeerEndpoint, TorrentId};
 
 use super::interface::{Event, Failure, HttpError, HttpResponse, JobId, Output, ScrapeCounts};
-use super::job::{Purpose, State};
+use super::job::{Job, Purpose, State};
 use super::machine::Client;
 use super::registry::TrackerId;
 use crate::AnnounceEvent;
@@ -52,7 +52,7 @@ impl Client {
             }
         };
         if let Some(host) = host {
-            host.answered();
+            host.answered(now);
         }
         if purpose == Purpose::Scrape {
             let Some(swarm) = self.swarm_of(id) else { return };
@@ -104,12 +104,8 @@ impl Client {
                 }
             }
             if let Some(torrent) = self.torrents.get_mut(&torrent_id) {
-                let at = torrent.position(tracker);
-                let completed =
-                    at.and_then(|at| torrent.entries.get(at)).is_some_and(|entry| entry.completed);
-                // The download may have been completed while this was under way.
-                torrent.next = if torrent.completed && !completed { now } else { now + interval };
-                if let Some(at) = at {
+                torrent.next = now + interval;
+                if let Some(at) = torrent.position(tracker) {
                     torrent.promote(at);
                 }
             }
@@ -181,11 +177,8 @@ impl Client {
         let Some(job) = self.end(id) else { return };
         match job.purpose {
             Purpose::Announce => {
-                let host = self.registry.host(job.host);
-                let silent = matches!(reason, Failure::TimedOut | Failure::Http(_) | Failure::Resolve(_));
-                let quiet =
-                    host.filter(|host| silent && host.is_down()).map(|host| host.quiet_until.max(now));
-                self.entry_failed(now, job.torrent, job.tracker, reason, retry_at.or(quiet));
+                let retry_at = retry_at.or_else(|| self.when_answered_again(now, &job, &reason));
+                self.entry_failed(now, job.torrent, job.tracker, reason, retry_at);
             }
             Purpose::Scrape => self.scrape_failed(job.torrent, Some(job.tracker), reason),
             Purpose::Stop => {
@@ -196,6 +189,22 @@ impl Client {
         }
         self.go_on(now, &job);
         self.after_end(now, job.host);
+    }
+
+    /// When a tracker whose host does not answer is asked again: when the host is, on the schedule of BEP 15.
+    fn when_answered_again(&mut self, now: Instant, job: &Job, reason: &Failure) -> Option<Instant> {
+        let failures = self.entry(job.torrent, job.tracker)?.failures;
+        let host = self.registry.host(job.host)?;
+        let at = host.quiet_until.max(now);
+        match reason {
+            Failure::TimedOut if host.silent > 0 => {
+                // A host that gives connection ids and then falls silent would be asked too often by the schedule.
+                let ignored = failures >= 2 && matches!(job.state, State::Sent { .. });
+                Some(if ignored { at.max(now + back_off(failures.saturating_add(1))) } else { at })
+            }
+            Failure::Http(_) | Failure::Resolve(_) if host.is_down() => Some(at),
+            _ => None,
+        }
     }
 
     /// Notes that a tracker failed. Without `retry_at` it is left alone the longer the more often it failed.

@@ -103,7 +103,9 @@ impl Client {
     /// Tells whoever stopped a torrent that its trackers know, if they all do.
     pub(super) fn end_stop(&mut self, now: Instant, id: TorrentId) {
         let Some(torrent) = self.torrents.get_mut(&id) else { return };
-        if torrent.stopping && !torrent.is_busy() {
+        let jobs = torrent.entries.iter().filter_map(|entry| self.jobs.get(&entry.job?));
+        let says_so = jobs.into_iter().any(|job| job.purpose == Purpose::Stop);
+        if torrent.stopping && !says_so {
             torrent.stopping = false;
             let leaving = torrent.leaving;
             self.outputs.push_back(Output::Stopped { torrent: id });
@@ -151,7 +153,6 @@ impl Client {
         torrent.completed = true;
         // What was told before it was complete no longer holds, however fresh.
         torrent.totals_at = None;
-        torrent.next = now;
         self.step(now, id, 0);
     }
 
@@ -269,7 +270,9 @@ impl Client {
             if !torrent.running || torrent.is_busy() {
                 return self.timers.set(Timer::Torrent(id), None);
             }
-            let step = if torrent.next > now { Step::Wait(torrent.next) } else { torrent.step(now, from) };
+            let early =
+                torrent.next > now && !torrent.entries.iter().any(|entry| torrent.has_news_for(entry));
+            let step = if early { Step::Wait(torrent.next) } else { torrent.step(now, from) };
             match step {
                 Step::Never => return self.timers.set(Timer::Torrent(id), None),
                 Step::Wait(at) => {
