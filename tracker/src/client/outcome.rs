@@ -92,6 +92,10 @@ impl Client {
             entry.failures = 0;
             entry.started = job.purpose != Purpose::Stop;
             entry.completed = entry.started && (entry.completed || job.complete);
+            if job.purpose == Purpose::Stop {
+                // Who stopped may start again at once: that is an event.
+                entry.not_before = now;
+            }
         }
         if job.purpose == Purpose::Announce {
             // What a tracker says is taken within bounds: neither a flood nor silence for a year.
