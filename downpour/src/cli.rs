@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use downpour_metainfo::TorrentVersion;
 
-use crate::text::{parse_rate, parse_size};
+use crate::text::{parse_rate, parse_size, parse_tracker_url, parse_web_seed_url};
 
 /// A BitTorrent client.
 #[derive(Debug, Parser)]
@@ -23,7 +24,7 @@ pub(crate) enum Command {
     Seed(Seed),
     /// Make a .torrent file
     Create(Create),
-    /// Show what is in a .torrent file
+    /// Show what is in a .torrent file or a magnet link
     Show(Show),
     /// Check files against a .torrent file; the exit code is 0 if all of them are complete
     Verify(Verify),
@@ -103,14 +104,58 @@ pub(crate) struct Create {
     /// The .torrent file to write [default: NAME.torrent in the current folder]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// A tracker; may be given several times, and is tried in that order
+    #[arg(short, long = "tracker", value_name = "URL", value_parser = parse_tracker_url)]
+    pub(crate) trackers: Vec<String>,
+    /// An HTTP or FTP server that has the files; may be given several times
+    #[arg(long = "web-seed", value_name = "URL", value_parser = parse_web_seed_url)]
+    pub(crate) web_seeds: Vec<String>,
+    /// Peers may come from the trackers only
+    #[arg(long)]
+    pub(crate) private: bool,
+    /// The tracker or group that it is for, which gives it an info-hash of its own
+    #[arg(long, value_name = "S")]
+    pub(crate) source: Option<String>,
+    /// What you have to say about it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) comment: Option<String>,
+    #[command(flatten)]
+    version: Version,
     /// The length of a piece, a power of two from 16 KiB: 65536, 64K, 1M [default: by size]
     #[arg(long, value_name = "N", value_parser = parse_size)]
     pub(crate) piece_size: Option<u64>,
 }
 
+/// Version 1 unless something is said: every client and tracker knows it, it puts no pad files on the disks of old
+/// clients, and this version of the program transfers no torrents of version 2 alone.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct Version {
+    /// For version 1 of the protocol, which every client knows (this is the default)
+    #[arg(long)]
+    v1: bool,
+    /// For version 2 alone, which old clients, and the `get` of this program, cannot transfer yet
+    #[arg(long)]
+    v2: bool,
+    /// For both versions; old clients may show pad files
+    #[arg(long)]
+    hybrid: bool,
+}
+
+impl Create {
+    pub(crate) fn version(&self) -> TorrentVersion {
+        match self.version {
+            Version { v2: true, .. } => TorrentVersion::V2,
+            Version { hybrid: true, .. } => TorrentVersion::Hybrid,
+            _ => TorrentVersion::V1,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// The .torrent file
+    /// The .torrent file, or a magnet link
+    #[arg(value_name = "TORRENT")]
     pub(crate) torrent: PathBuf,
     /// As JSON
     #[arg(long)]

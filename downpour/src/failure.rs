@@ -29,3 +29,9 @@ impl From<downpour_engine::Error> for Failure {
         Self(error.to_string())
     }
 }
+
+impl From<downpour_metainfo::BuildError> for Failure {
+    fn from(error: downpour_metainfo::BuildError) -> Self {
+        Self(error.to_string())
+    }
+}

@@ -5,6 +5,7 @@
 mod cli;
 mod command;
 mod failure;
+mod hashing;
 mod interrupt;
 mod report;
 mod text;

@@ -41,9 +41,36 @@ pub(crate) fn print_bytes(text: &[u8]) {
     }
 }
 
-/// What a torrent's author wrote must not steer the terminal.
+/// What a torrent's author wrote must not steer the terminal, nor look like something else.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// A URL that a tracker may have (BEP 3, 15; WebTorrent's).
+pub(crate) fn parse_tracker_url(text: &str) -> Result<String, String> {
+    url(text, &["http", "https", "udp", "ws", "wss"], "http://tracker.example/announce")
+}
+
+/// A URL that a web seed may have (BEP 19).
+pub(crate) fn parse_web_seed_url(text: &str) -> Result<String, String> {
+    url(text, &["http", "https", "ftp"], "https://files.example/")
+}
+
+fn url(text: &str, schemes: &[&str], example: &str) -> Result<String, String> {
+    let parts = text.split_once("://");
+    let usable = parts.is_some_and(|(scheme, rest)| {
+        schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known))
+            && !rest.is_empty()
+            && !rest.starts_with('/')
+    });
+    match usable && !text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("expected a URL with {}, such as {example}", schemes.join(", "))),
+    }
 }
 
 /// Bytes in the unit that fits.
@@ -80,6 +107,15 @@ mod tests {
         for text in ["", "k", "1x", "-1", "1.5M", "99999999999999999999", "99999999999999G"] {
             assert!(parse_size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn urls_have_a_scheme_and_a_host() {
+        assert_eq!(parse_tracker_url("udp://t:1"), Ok("udp://t:1".to_owned()));
+        for text in ["", "t.example", "ftp://t", "http://", "http:///announce", "http://a b"] {
+            assert!(parse_tracker_url(text).is_err(), "{text}");
+        }
+        assert!(parse_web_seed_url("FTP://t/x").is_ok() && parse_web_seed_url("udp://t:1").is_err());
     }
 
     #[test]

@@ -62,7 +62,8 @@ impl Lab {
     }
 
     /// Our program. Different `user`s do not know each other's state.
-    fn downpour(&self, user: &str, command: &str) -> Command {
+    #[must_use]
+    pub fn downpour(&self, user: &str, command: &str) -> Command {
         let mut program = Command::new(&self.program);
         program.arg(command).env("XDG_STATE_HOME", self.folder(&format!("state-{user}")));
         program
@@ -110,7 +111,8 @@ impl Lab {
         Process::start("libtorrent", self.script("peer.py").arg(torrent).arg(save).args(more))
     }
 
-    fn script(&self, name: &str) -> Command {
+    /// One of our scripts in Python.
+    pub(crate) fn script(&self, name: &str) -> Command {
         let mut command = Command::new(&self.python);
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(name));
         command

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod content;
+mod creation;
 mod lab;
 mod process;
 

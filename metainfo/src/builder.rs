@@ -1,12 +1,12 @@
 //! Making a .torrent file.
 
-use downpour_bencode::{DictEncoder, Encoder};
 use thiserror::Error;
 
-use crate::Layout;
+use crate::creation::{Content, Creation};
 use crate::entry::{Extra, Files};
-use crate::limits::{MAX_PIECE_LENGTH, MAX_PIECES};
+use crate::limits::{MAX_PIECE_LENGTH, MAX_PIECES, MAX_V2_FILE_LENGTH};
 use crate::path::safe_component;
+use crate::{FileAttributes, HostPort, Layout, MetainfoError};
 
 /// What can be wrong with what a torrent is to be made of.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -30,50 +30,129 @@ pub enum BuildError {
     /// A piece whose hash was not given.
     #[error("the hash of piece {0} is missing")]
     MissingHash(u32),
+    /// Another number of leaves than the piece has blocks of 16 KiB.
+    #[error("piece {piece} has {expected} block(s), but {found} hash(es) were given")]
+    LeafCount {
+        /// The piece.
+        piece: u32,
+        /// How many blocks of it hold bytes of its file.
+        expected: u32,
+        /// How many hashes there are.
+        found: usize,
+    },
+    /// A hash of a version that the torrent is not made for.
+    #[error("the torrent is not made for the version of this hash")]
+    OtherVersion,
+    /// What was made cannot be read back, such as for the sum of its sizes.
+    #[error("the torrent cannot be made: {0}")]
+    Unusable(#[from] MetainfoError),
+}
+
+/// For which versions of the protocol a torrent is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TorrentVersion {
+    /// BEP 3: what every client knows.
+    #[default]
+    V1,
+    /// BEP 52: a hash tree for each file. Old clients do not know it.
+    V2,
+    /// Both in one: pad files (BEP 47) bring the files to where v2 wants them.
+    Hybrid,
+}
+
+impl TorrentVersion {
+    /// Whether pieces need SHA-1 hashes.
+    #[must_use]
+    pub fn has_v1(self) -> bool {
+        self != Self::V2
+    }
+
+    /// Whether blocks need SHA-256 hashes.
+    #[must_use]
+    pub fn has_v2(self) -> bool {
+        self != Self::V1
+    }
 }
 
 /// What a torrent is to be made of.
 #[derive(Clone, Debug)]
 pub struct Builder {
-    name: String,
-    /// `None` for a single file; else paths below the name.
-    tree: Option<Vec<(Vec<String>, u64)>>,
-    length: u64,
+    pub(crate) name: String,
+    pub(crate) version: TorrentVersion,
+    /// Whether the name is that of a folder.
+    tree: bool,
+    files: Vec<BuilderFile>,
     piece_length: Option<u64>,
-    trackers: Vec<Vec<String>>,
-    comment: Option<String>,
-    created_by: Option<String>,
-    creation_date: Option<i64>,
-    private: bool,
+    pub(crate) trackers: Vec<Vec<String>>,
+    pub(crate) web_seeds: Vec<String>,
+    pub(crate) http_seeds: Vec<String>,
+    pub(crate) nodes: Vec<HostPort>,
+    pub(crate) comment: Option<String>,
+    pub(crate) created_by: Option<String>,
+    pub(crate) creation_date: Option<i64>,
+    pub(crate) private: bool,
+    pub(crate) source: Option<String>,
+}
+
+/// A file: its path below the name (or the name, if there is no other), and what is said of it.
+#[derive(Clone, Debug)]
+struct BuilderFile {
+    components: Vec<String>,
+    length: u64,
+    attributes: FileAttributes,
 }
 
 impl Builder {
     /// A torrent of one file.
     #[must_use]
     pub fn file(name: &str, length: u64) -> Self {
-        Self::new(name, None, length)
+        Self::new(name, false, vec![(vec![name.to_owned()], length)])
     }
 
-    /// A torrent of a folder `name`, with the path components below it and the length of each file. The order
-    /// of the files is the order of the torrent.
+    /// A torrent of a folder `name`, with the path components below it and the length of each file. The order of the
+    /// files is the order of a v1 torrent; v2 and hybrid torrents have that of their file tree, by the bytes of the
+    /// names.
     #[must_use]
     pub fn tree(name: &str, files: Vec<(Vec<String>, u64)>) -> Self {
-        let length = files.iter().map(|file| file.1).sum();
-        Self::new(name, Some(files), length)
+        Self::new(name, true, files)
     }
 
-    fn new(name: &str, tree: Option<Vec<(Vec<String>, u64)>>, length: u64) -> Self {
+    fn new(name: &str, tree: bool, files: Vec<(Vec<String>, u64)>) -> Self {
+        let file =
+            |(components, length)| BuilderFile { components, length, attributes: FileAttributes::default() };
         Self {
             name: name.to_owned(),
+            version: TorrentVersion::default(),
             tree,
-            length,
+            files: files.into_iter().map(file).collect(),
             piece_length: None,
             trackers: Vec::new(),
+            web_seeds: Vec::new(),
+            http_seeds: Vec::new(),
+            nodes: Vec::new(),
             comment: None,
             created_by: None,
             creation_date: None,
             private: false,
+            source: None,
         }
+    }
+
+    /// Sets for which versions of the protocol it is; [`TorrentVersion::V1`] unless this is called.
+    #[must_use]
+    pub fn version(mut self, version: TorrentVersion) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Says what kind of file the one at `index` of those given is (BEP 47). Pad files come by themselves: `pad` has no
+    /// effect.
+    #[must_use]
+    pub fn attributes(mut self, index: usize, attributes: FileAttributes) -> Self {
+        if let Some(file) = self.files.get_mut(index) {
+            file.attributes = FileAttributes { pad: false, ..attributes };
+        }
+        self
     }
 
     /// Sets the length of a piece in bytes; without it, [`automatic_piece_length`] decides.
@@ -87,6 +166,34 @@ impl Builder {
     #[must_use]
     pub fn tracker(mut self, url: &str) -> Self {
         self.trackers.push(vec![url.to_owned()]);
+        self
+    }
+
+    /// Adds a tier of trackers: all of it are tried before the next tier (BEP 12).
+    #[must_use]
+    pub fn tier(mut self, urls: Vec<String>) -> Self {
+        self.trackers.push(urls);
+        self
+    }
+
+    /// Adds an HTTP or FTP server that has the files (BEP 19).
+    #[must_use]
+    pub fn web_seed(mut self, url: &str) -> Self {
+        self.web_seeds.push(url.to_owned());
+        self
+    }
+
+    /// Adds an HTTP server that has the pieces (BEP 17).
+    #[must_use]
+    pub fn http_seed(mut self, url: &str) -> Self {
+        self.http_seeds.push(url.to_owned());
+        self
+    }
+
+    /// Adds a node of the distributed hash table to start from (BEP 5).
+    #[must_use]
+    pub fn node(mut self, node: HostPort) -> Self {
+        self.nodes.push(node);
         self
     }
 
@@ -118,132 +225,66 @@ impl Builder {
         self
     }
 
+    /// Sets the tracker or group that the torrent is for: it gives the torrent an info-hash of its own.
+    #[must_use]
+    pub fn source(mut self, source: &str) -> Self {
+        self.source = Some(source.to_owned());
+        self
+    }
+
     /// Checks names and sizes; what remains to be given are the hashes.
     ///
     /// # Errors
     /// If there is no content, a name is unsafe, or the piece length does not fit.
-    pub fn create(self) -> Result<Creation, BuildError> {
-        if self.length == 0 {
+    pub fn create(mut self) -> Result<Creation, BuildError> {
+        let length = self.files.iter().try_fold(0u64, |sum, file| sum.checked_add(file.length));
+        let length = length.ok_or(MetainfoError::LengthOverflow)?;
+        if length == 0 {
             return Err(BuildError::Empty);
         }
-        let piece_length = self.piece_length.unwrap_or_else(|| automatic_piece_length(self.length));
+        let piece_length = self.piece_length.unwrap_or_else(|| automatic_piece_length(length));
         if !piece_length.is_power_of_two() || !(16 << 10..=MAX_PIECE_LENGTH).contains(&piece_length) {
             return Err(BuildError::PieceLength(piece_length));
-        }
-        let pieces = self.length.div_ceil(piece_length);
-        if pieces > MAX_PIECES {
-            return Err(BuildError::TooManyPieces(pieces));
         }
         if safe_component(self.name.as_bytes()) != self.name {
             return Err(BuildError::UnsafeName(self.name));
         }
-        let mut files = Files::new(if self.tree.is_some() { &self.name } else { "" }, Vec::new());
-        let single = [(vec![self.name.clone()], self.length)];
-        for (components, length) in self.tree.as_deref().unwrap_or(&single) {
-            let pushed =
-                files.push(components.iter().map(String::as_bytes), *length, &Extra::default(), None);
-            pushed.map_err(|_| BuildError::UnsafeName(components.join("/")))?;
+        let mut content = std::mem::take(&mut self.files);
+        if self.version.has_v2() {
+            content.sort_by(|one, other| one.components.cmp(&other.components));
         }
-        let (files, adjustments) = files.finish().map_err(|_| BuildError::TooManyPieces(pieces))?;
-        if let Some(adjusted) = adjustments.into_iter().next() {
-            return Err(BuildError::UnsafeName(adjusted.original));
+        let layout = self.lay_out(&content, piece_length)?;
+        let content = match self.tree {
+            true => Content::Tree(content.into_iter().map(|file| file.components).collect()),
+            false => Content::Single,
+        };
+        Ok(Creation::new(self, content, layout))
+    }
+
+    fn lay_out(&self, content: &[BuilderFile], piece_length: u64) -> Result<Layout, BuildError> {
+        let mut files = Files::new(if self.tree { &self.name } else { "" }, Vec::new());
+        // A file alone needs no padding: no other follows.
+        let padded = self.version.has_v2() && content.len() > 1;
+        for file in content {
+            if self.version.has_v2() && file.length > MAX_V2_FILE_LENGTH {
+                return Err(MetainfoError::LengthOverflow.into());
+            }
+            let extra = Extra::with(file.attributes);
+            files.push(file.components.iter().map(String::as_bytes), file.length, &extra, None)?;
+            let past = files.length() % piece_length;
+            if padded && past > 0 {
+                files.push_pad(piece_length - past)?;
+            }
         }
-        let layout = Layout::new(files, piece_length as u32);
-        let hashes = vec![None; layout.piece_count() as usize];
-        Ok(Creation { builder: self, layout, hashes })
-    }
-}
-
-/// A torrent that waits for the hashes of its pieces, in any order: who reads and hashes, and on how many
-/// threads, is the caller's choice.
-#[derive(Clone, Debug)]
-pub struct Creation {
-    builder: Builder,
-    layout: Layout,
-    hashes: Vec<Option<[u8; 20]>>,
-}
-
-impl Creation {
-    /// Which bytes of which files each piece covers.
-    #[must_use]
-    pub fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    /// Gives the SHA-1 of a piece.
-    ///
-    /// # Errors
-    /// If there is no such piece.
-    pub fn set_piece_hash(&mut self, piece: u32, hash: [u8; 20]) -> Result<(), BuildError> {
-        let slot = self.hashes.get_mut(piece as usize).ok_or(BuildError::NoSuchPiece(piece))?;
-        *slot = Some(hash);
-        Ok(())
-    }
-
-    /// The .torrent file.
-    ///
-    /// # Errors
-    /// If a hash is missing.
-    pub fn finish(&self) -> Result<Vec<u8>, BuildError> {
-        let info = self.info()?;
-        let builder = &self.builder;
-        let mut out = Vec::with_capacity(info.len() + 256);
-        Encoder::new(&mut out).dict(|dict| {
-            if let Some(first) = builder.trackers.iter().flatten().next() {
-                dict.entry(b"announce").bytes(first);
-            }
-            if builder.trackers.len() > 1 {
-                dict.entry(b"announce-list").list(|tiers| {
-                    for tier in &builder.trackers {
-                        tiers.item().list(|list| tier.iter().for_each(|url| list.item().bytes(url)));
-                    }
-                });
-            }
-            optional_text(dict, b"comment", builder.comment.as_deref());
-            optional_text(dict, b"created by", builder.created_by.as_deref());
-            if let Some(date) = builder.creation_date {
-                dict.entry(b"creation date").int(date);
-            }
-            dict.entry(b"info").raw(&info);
-        });
-        Ok(out)
-    }
-
-    /// The info dictionary alone, bencoded.
-    fn info(&self) -> Result<Vec<u8>, BuildError> {
-        let mut pieces = Vec::with_capacity(self.hashes.len() * 20);
-        for (piece, hash) in (0..).zip(&self.hashes) {
-            pieces.extend_from_slice(hash.as_ref().ok_or(BuildError::MissingHash(piece))?);
+        let pieces = files.length().div_ceil(piece_length);
+        if pieces > MAX_PIECES {
+            return Err(BuildError::TooManyPieces(pieces));
         }
-        let mut out = Vec::with_capacity(pieces.len() + 256);
-        Encoder::new(&mut out).dict(|dict| {
-            match &self.builder.tree {
-                None => dict.entry(b"length").int(self.builder.length),
-                Some(files) => dict.entry(b"files").list(|list| {
-                    for (components, length) in files {
-                        list.item().dict(|file| {
-                            file.entry(b"length").int(*length);
-                            file.entry(b"path").list(|path| {
-                                components.iter().for_each(|component| path.item().bytes(component));
-                            });
-                        });
-                    }
-                }),
-            }
-            dict.entry(b"name").bytes(&self.builder.name);
-            dict.entry(b"piece length").int(self.layout.piece_length());
-            dict.entry(b"pieces").bytes(&pieces);
-            if self.builder.private {
-                dict.entry(b"private").int(1);
-            }
-        });
-        Ok(out)
-    }
-}
-
-fn optional_text(dict: &mut DictEncoder<'_>, key: &[u8], text: Option<&str>) {
-    if let Some(text) = text {
-        dict.entry(key).bytes(text);
+        let (files, adjustments) = files.finish()?;
+        match adjustments.into_iter().next() {
+            Some(adjusted) => Err(BuildError::UnsafeName(adjusted.original)),
+            None => Ok(Layout::new(files, piece_length as u32)),
+        }
     }
 }
 

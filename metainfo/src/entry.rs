@@ -15,10 +15,14 @@ const MAX_ORIGINAL_BYTES: usize = 1024;
 pub(crate) struct Extra<'d, 'a> {
     pub(crate) attributes: FileAttributes,
     is_link: bool,
-    pub(crate) symlink: Option<List<'d, 'a>>,
+    symlink: Option<List<'d, 'a>>,
 }
 
 impl<'d, 'a> Extra<'d, 'a> {
+    pub(crate) fn with(attributes: FileAttributes) -> Self {
+        Self { attributes, ..Self::default() }
+    }
+
     /// Takes `value` if `key` is one of BEP 47's.
     pub(crate) fn take(&mut self, key: &[u8], value: Value<'d, 'a>) {
         match key {
@@ -106,7 +110,10 @@ impl<'d, 'a> Files<'d, 'a> {
             self.count_path(&original)?;
             self.adjustments.push(Adjustment { file: Some(index), reason, original });
         }
+        let mut length = length;
         if let Some(target) = extra.link() {
+            // A link has no content, whatever it says.
+            length = 0;
             self.links.push(Link { file: index, folder: self.names.folder(), target });
         }
         let attributes = extra.attributes;

@@ -155,19 +155,24 @@ pub(crate) fn push_single<'d, 'a>(
     })
 }
 
-/// Adds all files of a tree. Zeros fill up the piece that each ends in, as if pad files were there.
+/// Adds all files of a tree. Zeros fill up the piece that each ends in, as if pad files were there; unless there is only
+/// one file.
 pub(crate) fn push_tree<'d, 'a>(
     files: &mut Files<'d, 'a>,
     tree: Dict<'d, 'a>,
     piece_length: u64,
 ) -> Result<(), MetainfoError> {
+    let mut count = 0;
+    let pad = |files: &mut Files<'d, 'a>| match files.length() % piece_length {
+        0 => Ok(()),
+        past => files.push_pad(piece_length - past),
+    };
     walk(tree, |way, leaf| {
-        files.push(way.iter().copied(), leaf.length, &leaf.extra, leaf.pieces_root)?;
-        match files.length() % piece_length {
-            0 => Ok(()),
-            past => files.push_pad(piece_length - past),
-        }
-    })
+        pad(files)?;
+        count += 1;
+        files.push(way.iter().copied(), leaf.length, &leaf.extra, leaf.pieces_root)
+    })?;
+    if count > 1 { pad(files) } else { Ok(()) }
 }
 
 /// Adds all files of a hybrid: those of `list` with the roots of `tree`, if both describe the same files, in the same

@@ -86,6 +86,9 @@ impl Info {
         let source = source.map(|source| String::from_utf8_lossy(source).into_owned());
         let (files, adjustments) = files.finish()?;
         let layout = Layout::new(files, piece_length as u32);
+        if layout.payload_length() == 0 {
+            return Err(MetainfoError::Empty);
+        }
         let (pieces, name) = (if v1 { raw.slice_ref(pieces) } else { Bytes::new() }, name.to_owned());
         drop(document);
         Ok(Self { info_hash, name, layout, pieces, private, source, adjustments, raw })

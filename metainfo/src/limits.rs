@@ -18,5 +18,7 @@ pub const MAX_DUPLICATE_NAMES: u32 = 100;
 pub const MAX_V2_FILE_LENGTH: u64 = (((1 << 30) - 1) << 14) - 1;
 /// Bytes of a magnet link.
 pub const MAX_MAGNET_BYTES: usize = 1 << 20;
+/// Parameters of a magnet link.
+pub const MAX_MAGNET_PARAMETERS: usize = 10_000;
 /// Bytes of a .torrent file.
 pub const MAX_TORRENT_BYTES: usize = 256 << 20;

@@ -5,6 +5,7 @@
 //! folder by folder, so it remembers in which folder the last one went.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry::Vacant;
 
 use crate::AdjustmentReason;
 use crate::limits::MAX_DUPLICATE_NAMES;
@@ -202,9 +203,8 @@ impl<'a> Names<'a> {
         };
         for number in entry.next_number..=MAX_DUPLICATE_NAMES {
             let candidate = numbered(name, number);
-            let candidate_key = fold(&candidate);
-            if !children.contains_key(&candidate_key) {
-                children.insert(candidate_key, Entry::of(node));
+            if let Vacant(free) = children.entry(fold(&candidate)) {
+                free.insert(Entry::of(node));
                 if let Some(entry) = children.get_mut(&key) {
                     entry.next_number = number + 1;
                 }

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use downpour_bencode::Encoder;
-use downpour_metainfo::{BuildError, Builder, Expected, FileSpan, Info, Layout, Metainfo, MetainfoError};
+use downpour_metainfo::{
+    BuildError, Builder, Expected, FileSpan, HostPort, Info, Layout, Metainfo, MetainfoError,
+};
 use proptest::prelude::*;
 
 fn torrent(files: &[u64], piece_length: u64) -> Metainfo {
@@ -128,6 +130,17 @@ fn what_is_wrong_is_named() {
         out_of_range("length", -1, 0, i64::MAX)
     );
     assert_eq!(info(|dict| dict.entry(b"length").int(0)).unwrap_err(), MetainfoError::Empty);
+    assert_eq!(info(|dict| dict.entry(b"attr").bytes("p")).unwrap_err(), MetainfoError::Empty, "zeros alone");
+    let deep = |depth: usize| {
+        let parts = "1:a".repeat(depth);
+        let raw = format!(
+            "d5:filesld6:lengthi5e4:pathl{parts}eee4:name1:t12:piece lengthi16384e6:pieces20:{:a>20}e",
+            ""
+        );
+        Info::parse(raw.into()).map(|info| info.layout().files().len())
+    };
+    assert_eq!((deep(64), deep(65)), (Ok(1), Err(MetainfoError::PathTooDeep(0))));
+    assert_eq!(deep(0), Err(MetainfoError::EmptyPath(0)));
     assert_eq!(
         info(|dict| dict.entry(b"pieces").bytes([7; 19])).unwrap_err(),
         MetainfoError::PiecesLength { found: 19, expected: 20 }
@@ -141,6 +154,40 @@ fn what_is_wrong_is_named() {
         MetainfoError::TooManyPieces(562_949_953_421_312)
     );
     assert_eq!(Metainfo::parse(b"de").unwrap_err(), MetainfoError::Missing("info"));
+}
+
+#[test]
+fn pad_files_are_known_and_share_a_path() {
+    let raw = b"d5:filesld6:lengthi5e4:pathl1:aeed4:attr2:xp6:lengthi3eed6:lengthi3e4:pathl4:.pad1:3eed4:attr1:p6:lengthi3e\
+        4:pathl4:.pad1:3eed6:lengthi2e4:pathl19:_____padding_file_0eee4:name1:t12:piece lengthi16384e\
+        6:pieces20:aaaaaaaaaaaaaaaaaaaae";
+    let info = Info::parse(Bytes::from_static(raw)).unwrap();
+    let files: Vec<_> =
+        info.layout().files().iter().map(|file| (file.path.as_str(), file.is_pad())).collect();
+    let pad = ("t/.pad/3", true);
+    assert_eq!(files, [("t/a", false), pad, ("t/.pad/3", false), pad, ("t/.pad/2", true)]);
+    assert_eq!((info.layout().total_length(), info.layout().payload_length()), (16, 8));
+    assert!(info.adjustments().is_empty());
+}
+
+#[test]
+fn what_is_not_needed_is_left_out_if_it_is_wrong() {
+    let torrent = b"d8:announcei1e13:announce-listll0:8:http://aei7ee7:comment2:\xff\xfe5:nodesll1:hi80eel1:hi0eei1ee4:info\
+        d6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaa6:source1:se8:url-listl0:i1e3:abcee";
+    let metainfo = Metainfo::parse(torrent).unwrap();
+    assert_eq!(metainfo.trackers, [["http://a"]]);
+    assert_eq!(metainfo.web_seeds, ["abc"]);
+    assert_eq!(metainfo.nodes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["h:80"]);
+    assert_eq!(metainfo.comment.as_deref(), Some("\u{fffd}\u{fffd}"));
+    assert_eq!(metainfo.info.source(), Some("s"));
+}
+
+#[test]
+fn a_name_of_which_nothing_is_left_becomes_the_hash() {
+    let info = info(|dict| dict.entry(b"name").bytes("..")).unwrap();
+    assert_eq!(info.name(), info.info_hash().to_string());
+    assert_eq!(info.layout().files()[0].path, info.name());
+    assert_eq!((info.adjustments().len(), info.adjustments()[0].file), (1, None));
 }
 
 #[test]
@@ -161,6 +208,11 @@ fn everything_written_is_read_back() {
     let mut creation = Builder::file("größe.bin", 100)
         .tracker("http://one/announce")
         .tracker("udp://two:6969")
+        .tier(vec!["http://three".into(), "http://four".into()])
+        .web_seed("http://five/")
+        .http_seed("http://six/")
+        .node(HostPort::new("seven", 7).unwrap())
+        .source("eight")
         .comment("hello")
         .created_by("test")
         .creation_date(1_700_000_000)
@@ -171,7 +223,14 @@ fn everything_written_is_read_back() {
     creation.set_piece_hash(0, [9; 20]).unwrap();
     assert_eq!(creation.set_piece_hash(1, [9; 20]), Err(BuildError::NoSuchPiece(1)));
     let metainfo = Metainfo::parse(&creation.finish().unwrap()).unwrap();
-    assert_eq!(metainfo.trackers, [["http://one/announce"], ["udp://two:6969"]]);
+    assert_eq!(metainfo.trackers[..2], [["http://one/announce"], ["udp://two:6969"]]);
+    assert_eq!(metainfo.trackers[2..], [["http://three", "http://four"]]);
+    assert_eq!(
+        (&metainfo.web_seeds[..], &metainfo.http_seeds[..]),
+        (&["http://five/".into()][..], &["http://six/".into()][..])
+    );
+    assert_eq!(metainfo.nodes, [HostPort::new("seven", 7).unwrap()]);
+    assert_eq!(metainfo.info.source(), Some("eight"));
     assert_eq!(metainfo.comment.as_deref(), Some("hello"));
     assert_eq!(metainfo.created_by.as_deref(), Some("test"));
     assert_eq!(metainfo.creation_date, Some(1_700_000_000));

@@ -1,81 +1,104 @@
 //! `downpour create`.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
-use downpour_metainfo::{Builder, Creation};
-use downpour_storage::{FileStorage, HandlePool, HashQueue, ScannedTree, scan};
+use downpour_metainfo::{Builder, Creation, FileAttributes, Magnet, Metainfo, TorrentVersion};
+use downpour_storage::{ScannedTree, scan};
 
-use super::{OPEN_FILES, on_all_cores};
 use crate::cli::Create;
 use crate::failure::Failure;
-use crate::report::bar;
+use crate::hashing;
 use crate::text::{print_line, size};
 
 pub(crate) fn run(options: &Create) -> Result<(), Failure> {
     let scanned = scan(&options.path).map_err(|error| Failure::new(error.to_string()))?;
     let output = options.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.torrent", scanned.name)));
+    // Before the work as well as after it: hashing may take hours.
     if output.exists() {
-        return Err(Failure::of(&output, "exists already: remove it, or choose another name with --output"));
+        return Err(taken(&output));
     }
-    let creation = hash(&scanned, options.piece_size).map_err(|error| Failure::of(&options.path, error))?;
+    let version = options.version();
+    let mut builder = builder(&scanned).version(version).private(options.private);
+    for url in &options.trackers {
+        builder = builder.tracker(url);
+    }
+    for url in &options.web_seeds {
+        builder = builder.web_seed(url);
+    }
+    if let Some(source) = &options.source {
+        builder = builder.source(source);
+    }
+    if let Some(comment) = &options.comment {
+        builder = builder.comment(comment);
+    }
+    if let Some(bytes) = options.piece_size {
+        builder = builder.piece_length(bytes);
+    }
+    let creation = builder.create().map_err(|error| Failure::of(&options.path, error))?;
+    let creation = hashing::hash(creation, scanned.root, version)?;
     let torrent = creation.finish().map_err(|error| Failure::of(&options.path, error))?;
-    std::fs::write(&output, torrent)
-        .map_err(|error| Failure::of(&output, format!("cannot write: {error}")))?;
-    let layout = creation.layout();
+    write(&output, &torrent)?;
+
+    let metainfo = Metainfo::parse(&torrent).map_err(|error| Failure::of(&output, error))?;
+    let layout = metainfo.info.layout();
     print_line(format_args!(
         "{}: {} in {} file(s), {} pieces of {}",
         output.display(),
-        size(layout.total_length()),
-        layout.files().len(),
+        size(layout.payload_length()),
+        layout.files().iter().filter(|file| !file.is_pad()).count(),
         layout.piece_count(),
         size(u64::from(layout.piece_length()))
     ));
+    print_line(Magnet::of(&metainfo));
     Ok(())
 }
 
-/// Hashes everything, on all cores.
-pub(crate) fn hash(scanned: &ScannedTree, piece_size: Option<u64>) -> Result<Creation, Failure> {
+fn taken(output: &Path) -> Failure {
+    Failure::of(output, "exists already: remove it, or choose another name with --output")
+}
+
+fn write(output: &Path, torrent: &[u8]) -> Result<(), Failure> {
+    let file = OpenOptions::new().write(true).create_new(true).open(output);
+    let written = file.and_then(|mut file| file.write_all(torrent));
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => taken(output),
+        _ => Failure::of(output, format!("cannot write: {error}")),
+    })
+}
+
+/// What a scanned path is to become, by us and now.
+fn builder(scanned: &ScannedTree) -> Builder {
+    let top = scanned.root.join(&scanned.name);
     let mut builder = match &scanned.tree {
-        None => Builder::file(&scanned.name, scanned.length),
+        None => Builder::file(&scanned.name, scanned.length).attributes(0, attributes(&top)),
         Some(files) => Builder::tree(&scanned.name, files.clone()),
     };
+    for (index, (components, _)) in scanned.tree.iter().flatten().enumerate() {
+        builder = builder.attributes(index, attributes(&top.join(components.iter().collect::<PathBuf>())));
+    }
     builder = builder.created_by(concat!("Downpour ", env!("CARGO_PKG_VERSION")));
-    if let Ok(since) = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
-        builder = builder.creation_date(since.as_secs() as i64);
+    match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
+        Ok(since) => builder.creation_date(since.as_secs() as i64),
+        Err(_) => builder,
     }
-    if let Some(bytes) = piece_size {
-        builder = builder.piece_length(bytes);
-    }
-    let creation = builder.create().map_err(|error| Failure::new(error.to_string()))?;
-    let layout = Arc::new(creation.layout().clone());
-    let storage = FileStorage::new(
-        scanned.root.clone(),
-        Arc::clone(&layout),
-        Default::default(),
-        Arc::new(HandlePool::for_process(OPEN_FILES)),
-    );
-    let progress = bar(layout.total_length(), "hashing");
-    let (creation, failure) = (Mutex::new(creation), Mutex::new(None));
-    let queue = HashQueue::new((0..layout.piece_count()).collect());
-    let work = || {
-        queue.work(&storage, &layout, |piece, hash| match hash {
-            Ok(hash) => {
-                let mut creation = creation.lock().unwrap_or_else(PoisonError::into_inner);
-                // The queue's pieces are the torrent's.
-                let _ = creation.set_piece_hash(piece, hash);
-                progress.inc(u64::from(layout.piece_size(piece)));
-            }
-            Err(error) => {
-                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                queue.stop();
-            }
-        });
+}
+
+/// Whether a file is a program, where the system says so (BEP 47).
+fn attributes(path: &Path) -> FileAttributes {
+    #[cfg(unix)]
+    let executable = {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o100 != 0)
     };
-    on_all_cores(work);
-    if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(Failure::new(error.to_string()));
-    }
-    progress.finish_and_clear();
-    Ok(creation.into_inner().unwrap_or_else(PoisonError::into_inner))
+    #[cfg(not(unix))]
+    let executable = false;
+    FileAttributes { executable, ..FileAttributes::default() }
+}
+
+/// A v1 torrent of what was scanned, as it comes.
+pub(crate) fn simple(scanned: &ScannedTree) -> Result<Creation, Failure> {
+    let creation = builder(scanned).create().map_err(|error| Failure::new(error.to_string()))?;
+    hashing::hash(creation, scanned.root.clone(), TorrentVersion::V1)
 }

@@ -10,7 +10,7 @@ use downpour_engine::{AddTorrent, Config, Session, State};
 use downpour_storage::scan;
 use sha2::{Digest, Sha256};
 
-use super::create::hash;
+use super::create::simple;
 use crate::cli::Demo;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Demo) -> Result<(), Failure> {
     let original = there.join(NAME);
     write_random(&original, options.size.max(1)).map_err(|error| Failure::of(&original, error))?;
     let scanned = scan(&original).map_err(|error| Failure::new(error.to_string()))?;
-    let torrent = hash(&scanned, None)?.finish().map_err(|error| Failure::new(error.to_string()))?;
+    let torrent = simple(&scanned)?.finish().map_err(|error| Failure::new(error.to_string()))?;
 
     let loopback: Vec<SocketAddr> = vec![([127, 0, 0, 1], 0).into()];
     let seeder = Session::start(Config { listen: loopback.clone(), ..Config::default() })?;

@@ -50,7 +50,8 @@ fn settings(options: &Get) -> Settings {
 
 /// The files with the numbers that `--files` takes.
 fn list(metainfo: &Metainfo) {
-    for (number, file) in (1..).zip(metainfo.info.layout().files()) {
+    let files = (1..).zip(metainfo.info.layout().files());
+    for (number, file) in files.filter(|(_, file)| !file.is_pad()) {
         print_line(format_args!("{number:>6}  {:>12}  {}", size(file.length), printable(&file.path)));
     }
 }

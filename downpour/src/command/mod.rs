@@ -10,27 +10,16 @@ pub(crate) mod seed;
 pub(crate) mod show;
 pub(crate) mod verify;
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use downpour_engine::{Config, Session, Settings};
 use downpour_metainfo::Metainfo;
+use downpour_metainfo::limits::MAX_TORRENT_BYTES;
 
 use crate::cli::Node;
 use crate::failure::Failure;
-
-/// Files that are kept open while hashing.
-const OPEN_FILES: usize = 128;
-
-/// Runs `work` on each core.
-fn on_all_cores(work: impl Fn() + Sync) {
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(&work);
-        }
-    });
-}
 
 /// The folder that the torrent's file or folder is in: `path` is that, or the content itself.
 fn content_folder(path: &Path, metainfo: &Metainfo) -> Result<PathBuf, Failure> {
@@ -47,8 +36,13 @@ fn content_folder(path: &Path, metainfo: &Metainfo) -> Result<PathBuf, Failure> 
 
 /// Reads and checks a .torrent file.
 fn read_torrent(path: &Path) -> Result<(Vec<u8>, Metainfo), Failure> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Failure::of(path, format!("cannot read the torrent file: {error}")))?;
+    // No more than a torrent may have, in case it is something endless.
+    let read = || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(MAX_TORRENT_BYTES as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)
+    };
+    let bytes: Vec<u8> =
+        read().map_err(|error| Failure::of(path, format!("cannot read the torrent file: {error}")))?;
     match Metainfo::parse(&bytes) {
         Ok(metainfo) => Ok((bytes, metainfo)),
         Err(error) => Err(Failure::of(path, format!("not a usable torrent: {error}"))),

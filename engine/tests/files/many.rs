@@ -1,16 +1,14 @@
 //! A torrent of twenty thousand files in a process that may have 256 file handles, sockets included. The test runs itself
 //! again under that limit.
 
-mod support;
-
 use std::process::Command;
 
+use crate::support::{Tree, address, is_finished, session, until};
 use downpour_engine::{AddTorrent, AlertKind, Settings};
-use support::{Tree, address, is_finished, session, until};
 use tempfile::TempDir;
 
 const CHILD: &str = "DOWNPOUR_TEST_LIMITED";
-const NAME: &str = "twenty_thousand_files_go_through_256_handles";
+const NAME: &str = "many::twenty_thousand_files_go_through_256_handles";
 
 /// In memory where the system has such a folder: syncing so many files takes a disk long.
 fn folder() -> TempDir {
