@@ -28,7 +28,7 @@ struct PieceHashes {
 /// Gives `creation` the hashes of its files, which are below `root`.
 pub(crate) fn hash(creation: Creation, root: PathBuf, version: TorrentVersion) -> Result<Creation, Failure> {
     let layout = Arc::new(creation.layout().clone());
-    let handles = Arc::new(HandlePool::new(OPEN_FILES));
+    let handles = Arc::new(HandlePool::for_process(OPEN_FILES));
     let storage = FileStorage::new(root, Arc::clone(&layout), Default::default(), handles);
     let progress = bar(layout.total_length(), "hashing");
     let (next, creation) = (AtomicUsize::new(0), Mutex::new(creation));

@@ -58,18 +58,6 @@ impl HashQueue {
         Self { pieces, next: AtomicUsize::new(0), stopped: AtomicBool::new(false) }
     }
 
-    /// How many pieces there are in all.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.pieces.len()
-    }
-
-    /// Whether there is nothing to hash.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
-    }
-
     /// Ends the work of all threads after the pieces that they are at.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);

@@ -30,19 +30,6 @@ impl Node {
     }
 }
 
-/// Files that are kept open while hashing.
-pub(crate) const OPEN_FILES: usize = 128;
-
-/// Runs `work` on each core.
-fn on_all_cores(work: impl Fn() + Sync) {
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(&work);
-        }
-    });
-}
-
 /// The folder that the torrent's file or folder is in: `path` is that, or the content itself.
 fn content_folder(path: &Path, metainfo: &Metainfo) -> Result<PathBuf, Failure> {
     let path = get::absolute(path)?;

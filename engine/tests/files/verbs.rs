@@ -1,12 +1,10 @@
 //! Choosing, moving and renaming files of torrents that are at work, on real files.
 
-mod support;
-
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::support::{PIECE, Tree, address, is_checked, is_finished, session, until, wait_for};
 use downpour_engine::{AddTorrent, AlertKind, Error, Session, Settings, State};
-use support::{PIECE, Tree, address, is_checked, is_finished, session, until, wait_for};
 use tempfile::TempDir;
 
 fn folders<const N: usize>() -> [TempDir; N] {

@@ -1,0 +1,5 @@
+//! Torrents of several files in real sessions, on loopback.
+
+mod many;
+mod support;
+mod verbs;
