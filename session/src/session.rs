@@ -595,10 +595,8 @@ impl Machine for Session {
                     self.refuse(waiting);
                 }
             }
-            Input::Wake { torrent } => {
-                self.activate(torrent);
-                self.run(now, torrent);
-            }
+            // It is announced when it is loaded: before, nobody knows how much of it is there.
+            Input::Wake { torrent } => self.activate(torrent),
             Input::Pause { torrent, paused } => {
                 if let Some(record) = self.torrents.get_mut(&torrent) {
                     record.paused = paused;

@@ -151,6 +151,8 @@ impl Client {
     pub(super) fn completed(&mut self, now: Instant, id: TorrentId) {
         let Some(torrent) = self.torrents.get_mut(&id).filter(|torrent| torrent.running) else { return };
         torrent.completed = true;
+        // What was told before it was complete no longer holds, however fresh.
+        torrent.totals_at = None;
         self.step(now, id, 0);
     }
 
