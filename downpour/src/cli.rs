@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::text::parse_size;
+use crate::text::{parse_rate, parse_size};
 
 /// A BitTorrent client.
 #[derive(Debug, Parser)]
@@ -27,6 +27,10 @@ pub(crate) enum Command {
     Show(Show),
     /// See it work: a seeder and a leecher on this machine, no network needed
     Demo(Demo),
+    /// Write a script that completes this program's options for a shell
+    Completions(Completions),
+    /// Write the manual page, in the format of man(1)
+    Man,
     /// Feed a recording of `--record` through the machine again and compare
     Replay(Replay),
 }
@@ -41,6 +45,21 @@ pub(crate) struct Get {
     /// A peer to download from; may be given several times
     #[arg(long = "peer", value_name = "ADDR")]
     pub(crate) peers: Vec<SocketAddr>,
+    /// Show the files, numbered, and exit
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Download pieces in order, for what is watched or heard while it comes
+    #[arg(long)]
+    pub(crate) sequential: bool,
+    /// Receive at most R bytes per second: 500K, 2M
+    #[arg(long, value_name = "R", value_parser = parse_rate)]
+    pub(crate) limit_down: Option<u64>,
+    /// Send at most R bytes per second
+    #[arg(long, value_name = "R", value_parser = parse_rate)]
+    pub(crate) limit_up: Option<u64>,
+    /// Be connected to N peers at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_peers: Option<u32>,
     /// Exit when everything is downloaded, instead of seeding on
     #[arg(long)]
     pub(crate) exit_when_done: bool,
@@ -101,6 +120,12 @@ pub(crate) struct Demo {
     /// How much to transfer
     #[arg(long, value_name = "N", default_value = "100M", value_parser = parse_size)]
     pub(crate) size: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// For which shell
+    pub(crate) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]

@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         cli::Command::Create(options) => command::create::run(&options),
         cli::Command::Show(options) => command::show::run(&options),
         cli::Command::Demo(options) => command::demo::run(&options),
+        cli::Command::Completions(options) => command::completions::run(&options),
+        cli::Command::Man => command::man::run(),
         cli::Command::Replay(options) => command::replay::run(&options),
     };
     match result {

@@ -17,12 +17,33 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| "that is too large".to_owned())
 }
 
+/// Parses bytes per second: a size of at least one byte, so that a torrent cannot be held for ever by a slip.
+pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        0 => Err("0 would stop it for good: leave the option out for no limit".to_owned()),
+        rate => Ok(rate),
+    }
+}
+
 /// Prints a line to standard output. A reader that went away is no reason to fail: `show … | head` ends like any pipe.
 pub(crate) fn print_line(line: impl std::fmt::Display) {
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
     }
+}
+
+/// Prints to standard output what is a text already, under the same rule.
+pub(crate) fn print_bytes(text: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    if out.write_all(text).and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// What a torrent's author wrote must not steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Bytes in the unit that fits.

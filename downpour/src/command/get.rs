@@ -2,22 +2,29 @@
 
 use std::time::{Duration, Instant};
 
-use downpour_engine::{AddTorrent, AlertKind, Session, TorrentHandle};
+use downpour_engine::{AddTorrent, AlertKind, Session, Settings, TorrentHandle};
+use downpour_metainfo::Metainfo;
 
 use super::{read_torrent, start};
 use crate::cli::Get;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::report::Report;
+use crate::text::{print_line, printable, size};
 
 const REFRESH: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(options: &Get) -> Result<(), Failure> {
-    let (torrent, _) = read_torrent(&options.torrent)?;
+    let (torrent, metainfo) = read_torrent(&options.torrent)?;
+    if options.list {
+        list(&metainfo);
+        return Ok(());
+    }
     let interrupt = Interrupt::install()?;
-    let session = start(&options.node)?;
+    let session = start(&options.node, settings(options))?;
     let add = AddTorrent::new(torrent, absolute(&options.output)?).peers(options.peers.iter().copied());
     let handle = session.add_torrent(add).map_err(|error| Failure::of(&options.torrent, error))?;
+    handle.set_sequential(options.sequential)?;
     let mut report = Report::new(&handle, options.node.json);
     if options.peers.is_empty() {
         let port = session.listen_addresses().first().map_or(0, |address| address.port());
@@ -27,6 +34,25 @@ pub(crate) fn run(options: &Get) -> Result<(), Failure> {
     let result = follow(&session, &handle, &mut report, &interrupt, options.exit_when_done);
     session.shutdown_blocking();
     result
+}
+
+fn settings(options: &Get) -> Settings {
+    let defaults = Settings::default();
+    let peers = options.max_peers;
+    Settings {
+        download_limit: options.limit_down,
+        upload_limit: options.limit_up,
+        connections: peers.unwrap_or(defaults.connections),
+        connections_per_torrent: peers.unwrap_or(defaults.connections_per_torrent),
+        ..defaults
+    }
+}
+
+/// The files with the numbers that `--files` takes.
+fn list(metainfo: &Metainfo) {
+    for (number, file) in (1..).zip(metainfo.info.layout().files()) {
+        print_line(format_args!("{number:>6}  {:>12}  {}", size(file.length), printable(&file.path)));
+    }
 }
 
 /// Resume state is kept by place, so a place must have one name.

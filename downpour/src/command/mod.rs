@@ -1,8 +1,10 @@
 //! One file a command.
 
+pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod demo;
 pub(crate) mod get;
+pub(crate) mod man;
 pub(crate) mod replay;
 pub(crate) mod seed;
 pub(crate) mod show;
@@ -10,7 +12,7 @@ pub(crate) mod show;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use downpour_engine::{Config, Session};
+use downpour_engine::{Config, Session, Settings};
 use downpour_metainfo::Metainfo;
 
 use crate::cli::Node;
@@ -28,8 +30,9 @@ fn read_torrent(path: &Path) -> Result<(Vec<u8>, Metainfo), Failure> {
 
 /// Starts a session as the command line wants it. Without a port it takes the first free one of 6881 to 6889, which
 /// is where people open their routers (BEP 3), or else any.
-fn start(node: &Node) -> Result<Session, Failure> {
-    let config = Config { state_folder: state_folder(), record: node.record.clone(), ..Config::default() };
+fn start(node: &Node, settings: Settings) -> Result<Session, Failure> {
+    let config =
+        Config { state_folder: state_folder(), record: node.record.clone(), settings, ..Config::default() };
     let with = |port: u16| {
         let listen: Vec<SocketAddr> = vec![([0, 0, 0, 0], port).into(), ([0u16; 8], port).into()];
         let session = Session::start(Config { listen, ..config.clone() });

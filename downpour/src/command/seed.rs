@@ -1,6 +1,6 @@
 //! `downpour seed`.
 
-use downpour_engine::AddTorrent;
+use downpour_engine::{AddTorrent, Settings};
 
 use super::get::{absolute, follow};
 use super::{read_torrent, start};
@@ -22,7 +22,7 @@ pub(crate) fn run(options: &Seed) -> Result<(), Failure> {
         _ => path,
     };
     let interrupt = Interrupt::install()?;
-    let session = start(&options.node)?;
+    let session = start(&options.node, Settings::default())?;
     let add = AddTorrent::new(torrent, root).peers(options.peers.iter().copied());
     let handle = session.add_torrent(add).map_err(|error| Failure::of(&options.torrent, error))?;
     let mut report = Report::new(&handle, options.node.json);

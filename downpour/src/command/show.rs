@@ -6,7 +6,7 @@ use serde_json::json;
 use super::read_torrent;
 use crate::cli::Show;
 use crate::failure::Failure;
-use crate::text::{date, print_line, size};
+use crate::text::{date, print_line, printable, size};
 
 pub(crate) fn run(options: &Show) -> Result<(), Failure> {
     let (_, metainfo) = read_torrent(&options.torrent)?;
@@ -67,9 +67,4 @@ fn as_text(metainfo: &Metainfo) {
         let note = if metainfo.info.renamed_files().contains(&index) { "  (renamed to be safe)" } else { "" };
         print_line(format_args!("  {:>12}  {}{note}", size(file.length), printable(&file.path)));
     }
-}
-
-/// What a torrent's author wrote must not steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
