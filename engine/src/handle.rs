@@ -7,7 +7,7 @@ use std::time::Duration;
 use downpour_base::{Bitfield, InfoHash, TorrentId};
 use downpour_metainfo::Metainfo;
 use downpour_session::Input as SessionInput;
-use downpour_swarm::{Command, Direction, Input, PeerStatus, Status};
+use downpour_swarm::{Command, Direction, Input, PeerSource, PeerStatus, Status};
 
 use crate::core::Core;
 use crate::error::Error;
@@ -226,7 +226,7 @@ impl TorrentHandle {
         let peers: Vec<std::net::SocketAddr> = peers.into_iter().collect();
         let endpoints = peers.iter().copied().map(downpour_base::PeerEndpoint::Tcp).collect();
         self.torrent.peers.lock().unwrap_or_else(PoisonError::into_inner).extend(peers);
-        self.core.tell_swarm(self.torrent.id, Input::Peers { endpoints });
+        self.core.tell_swarm(self.torrent.id, Input::Peers { endpoints, source: PeerSource::User });
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use downpour_base::{Bitfield, Machine, PeerEndpoint, TorrentId};
 use downpour_session::{Effect, Input as SessionInput, Next};
-use downpour_swarm::{Config, Event as SwarmEvent, Geometry, Input, Recorder};
+use downpour_swarm::{Config, Event as SwarmEvent, Geometry, Input, PeerSource, Recorder};
 
 use crate::Token;
 use crate::event::{Context, Event, Socket};
@@ -80,12 +80,13 @@ impl Node {
             peer_id: self.peer_id,
             client: "Downpour sim".to_owned(),
             listen_port: Some(PORT),
+            private: false,
         };
         let swarm = Recorder::new(config, Some(&geometry), self.config.record);
         self.active.insert(id, Active { swarm, budget: None, armed: None });
         self.todo.push_back(Next::Session(SessionInput::Activated { torrent: id }));
         let endpoints = self.introduced.get(&id).cloned().unwrap_or_default();
-        self.todo.push_back(Next::Swarm(id, Input::Peers { endpoints }));
+        self.todo.push_back(Next::Swarm(id, Input::Peers { endpoints, source: PeerSource::Tracker }));
     }
 
     fn deactivate(&mut self, torrent: TorrentId) {

@@ -40,6 +40,7 @@ fn run(
         peer_id,
         client: "example".into(),
         listen_port: None,
+        private: false,
     };
     let mut swarm: Swarm<Bytes> = Swarm::new(config, Some(&Geometry::new(LENGTH as u64, PIECE as u32, have)));
     swarm.handle_input(

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use downpour_base::{Instant, Map, MapKey, PeerEndpoint, Set};
 
 use crate::limits::MAX_CANDIDATES;
+use crate::{PeerSource, PeerSources};
 
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LAST_RETRY: Duration = Duration::from_secs(30 * 60);
@@ -37,6 +38,7 @@ pub(crate) enum Release {
 #[derive(Clone, Copy, Debug, Default)]
 struct Candidate {
     failures: u32,
+    sources: PeerSources,
     /// The place in `waiting`, `None` while connected or trying.
     waiting: Option<Instant>,
 }
@@ -62,13 +64,15 @@ impl Candidates {
     }
 
     /// A peer became known. A list full of peers that were never tried forgets it.
-    pub(crate) fn add(&mut self, now: Instant, endpoint: PeerEndpoint) {
+    pub(crate) fn add(&mut self, now: Instant, endpoint: PeerEndpoint, source: PeerSource) {
+        if let Some(candidate) = self.known.get_mut(&endpoint) {
+            return candidate.sources.insert(source);
+        }
         let unusable = endpoint.address().is_some_and(|address| address.port() == 0);
-        if unusable || self.is_banned(endpoint) || self.known.contains_key(&endpoint) || !self.make_room(now)
-        {
+        if unusable || self.is_banned(endpoint) || !self.make_room(now) {
             return;
         }
-        self.known.insert(endpoint, Candidate { failures: 0, waiting: Some(now) });
+        self.known.insert(endpoint, Candidate { failures: 0, sources: source.into(), waiting: Some(now) });
         self.waiting.insert((now, endpoint));
     }
 
@@ -136,6 +140,11 @@ impl Candidates {
     pub(crate) fn is_banned(&self, endpoint: PeerEndpoint) -> bool {
         let ports = |address: core::net::SocketAddr| [0, address.port()].map(|port| (address.ip(), port));
         endpoint.address().is_some_and(|address| ports(address).iter().any(|key| self.banned.contains(key)))
+    }
+
+    /// Who told us of `endpoint`.
+    pub(crate) fn sources(&self, endpoint: PeerEndpoint) -> PeerSources {
+        self.known.get(&endpoint).map_or_else(PeerSources::default, |candidate| candidate.sources)
     }
 
     pub(crate) fn len(&self) -> usize {

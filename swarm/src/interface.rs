@@ -4,7 +4,7 @@ use bytes::Bytes;
 use downpour_base::{Bitfield, Block, ConnectionId, InfoHashV1, Instant, PeerEndpoint, PeerId, Seed};
 use downpour_wire::{ExtensionId, Message};
 
-use crate::CloseReason;
+use crate::{CloseReason, PeerSource};
 
 /// What a swarm is made with.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Config {
     pub client: String,
     /// The port that peers can reach us on (BEP 10 `p`).
     pub listen_port: Option<u16>,
+    /// Whether peers may come only from whom [`PeerSource::is_allowed_in_private`] allows (BEP 27).
+    pub private: bool,
 }
 
 /// The sizes of a torrent and which pieces are had: what the metadata and the check of the files tell.
@@ -150,10 +152,12 @@ pub enum Input<P> {
         /// Where to.
         endpoint: PeerEndpoint,
     },
-    /// Peers became known.
+    /// Peers became known. Ignored if the torrent is private and may not use that source.
     Peers {
         /// Where they are.
         endpoints: Vec<PeerEndpoint>,
+        /// Who told us of them.
+        source: PeerSource,
     },
     /// A [`Output::Store`] job is done.
     Stored {

@@ -15,6 +15,7 @@ mod pipeline;
 mod rate;
 #[cfg(feature = "serde")]
 mod record;
+mod source;
 mod status;
 mod swarm;
 mod talk;
@@ -28,5 +29,6 @@ pub use interface::{
 };
 #[cfg(feature = "serde")]
 pub use record::{Divergence, Recorder, ReplayReport, replay};
+pub use source::{PeerSource, PeerSources};
 pub use status::{PeerStatus, Status};
 pub use swarm::Swarm;

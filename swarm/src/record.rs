@@ -151,7 +151,7 @@ fn without_payload<P>(input: Input<P>) -> (Input<()>, Input<P>) {
         Message { connection, message },
         Disconnected { connection, misbehaved },
         DialFailed { endpoint },
-        Peers { endpoints },
+        Peers { endpoints, source },
         Stored { job, result },
         ReadFailed { connection, block },
         Allowance { direction, allowance };

@@ -4,7 +4,8 @@ use downpour_base::{Bitfield, ConnectionId, Instant, PeerEndpoint, PeerId};
 
 use downpour_picker::Picker;
 
-use crate::Swarm;
+use crate::peer::Peer;
+use crate::{PeerSource, PeerSources, Swarm};
 
 /// A snapshot of a torrent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct PeerStatus {
     pub connection: ConnectionId,
     /// The other end.
     pub endpoint: PeerEndpoint,
+    /// Who told us of it.
+    pub sources: PeerSources,
     /// What it calls itself.
     pub peer_id: PeerId,
     /// Its name and version, if it said (BEP 10 `v`).
@@ -100,11 +103,21 @@ impl<P> Swarm<P> {
         self.torrent.as_ref().map(|picker| picker.have())
     }
 
+    fn sources(&self, peer: &Peer) -> PeerSources {
+        let called = if peer.outgoing { Some(peer.endpoint) } else { peer.callback };
+        let mut sources = called.map_or_else(PeerSources::default, |known| self.candidates.sources(known));
+        if !peer.outgoing {
+            sources.insert(PeerSource::Incoming);
+        }
+        sources
+    }
+
     /// How each peer is doing.
     pub fn peer_statuses(&self, now: Instant) -> impl Iterator<Item = PeerStatus> + '_ {
         self.peers.iter().map(move |(&connection, peer)| PeerStatus {
             connection,
             endpoint: peer.endpoint,
+            sources: self.sources(peer),
             peer_id: peer.peer_id,
             client: peer.client.clone(),
             pieces: peer.pieces.count(),

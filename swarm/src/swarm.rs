@@ -306,9 +306,11 @@ impl<P> Machine for Swarm<P> {
                 self.candidates.release(now, endpoint, Release::Ended);
                 self.dial(now);
             }
-            Input::Peers { endpoints } => {
-                endpoints.into_iter().for_each(|endpoint| self.candidates.add(now, endpoint));
-                self.dial(now);
+            Input::Peers { endpoints, source } => {
+                if !self.config.private || source.is_allowed_in_private() {
+                    endpoints.into_iter().for_each(|endpoint| self.candidates.add(now, endpoint, source));
+                    self.dial(now);
+                }
             }
             Input::Stored { job, result } => self.stored(now, job, result),
             Input::ReadFailed { connection, block } => {

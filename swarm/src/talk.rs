@@ -7,7 +7,7 @@ use downpour_picker::{PeerPieces, Picker};
 use downpour_wire::{ExtensionHandshake, Message};
 
 use crate::peer::{EarlyPieces, Peer};
-use crate::{CloseReason, Event, Geometry, Swarm};
+use crate::{CloseReason, Event, Geometry, PeerSource, Swarm};
 
 impl<P> Swarm<P> {
     pub(crate) fn message(&mut self, now: Instant, connection: ConnectionId, message: Message) {
@@ -68,7 +68,7 @@ impl<P> Swarm<P> {
             address.set_port(port);
             let callback = PeerEndpoint::Tcp(address);
             peer.callback = Some(callback);
-            self.candidates.add(now, callback);
+            self.candidates.add(now, callback, PeerSource::Incoming);
             self.candidates.hold(callback);
         }
         self.close_if_useless(now, connection);

@@ -9,8 +9,8 @@ use downpour_base::{
     BLOCK_SIZE, Bitfield, Block, ConnectionId, InfoHashV1, Instant, Machine, PeerEndpoint, PeerId, Seed,
 };
 use downpour_swarm::{
-    Allowance, Budget, Command, Config, Direction, DiskFailure, Geometry, Input, JobId, Output, Recorder,
-    StoreResult, Transmit, replay,
+    Allowance, Budget, Command, Config, Direction, DiskFailure, Geometry, Input, JobId, Output, PeerSource,
+    Recorder, StoreResult, Transmit, replay,
 };
 use downpour_wire::{ExtensionHandshake, ExtensionId, Message};
 use proptest::prelude::*;
@@ -106,7 +106,7 @@ fn input() -> impl Strategy<Value = Input<()>> {
         2 => (connection(), block()).prop_map(|(connection, block)| Input::Block { connection, block, payload: () }),
         1 => (connection(), any::<bool>()).prop_map(|(connection, misbehaved)| Input::Disconnected { connection, misbehaved }),
         1 => endpoint().prop_map(|endpoint| Input::DialFailed { endpoint }),
-        1 => prop::collection::vec(endpoint(), 0..4).prop_map(|endpoints| Input::Peers { endpoints }),
+        1 => prop::collection::vec(endpoint(), 0..4).prop_map(|endpoints| Input::Peers { endpoints, source: PeerSource::Tracker }),
         1 => (0u64..5).prop_map(|job| Input::Stored { job: JobId(job), result: StoreResult::Stored }),
         1 => (connection(), block()).prop_map(|(connection, block)| Input::ReadFailed { connection, block }),
         1 => Just(Input::Metadata(geometry())),
@@ -142,6 +142,7 @@ fn run(steps: &[Step], with_metadata: bool) -> Result<Vec<u8>, TestCaseError> {
         peer_id: PeerId([4; 20]),
         client: String::new(),
         listen_port: None,
+        private: false,
     };
     let geometry = geometry();
     let mut swarm: Recorder<()> = Recorder::new(config, with_metadata.then_some(&geometry), true);
@@ -233,6 +234,7 @@ proptest! {
 fn a_damaged_or_false_recording_is_found_out() {
     let steps = [Step::Input(Box::new(Input::Peers {
         endpoints: vec![PeerEndpoint::Tcp(([1, 2, 3, 4], 5).into())],
+        source: PeerSource::User,
     }))];
     let text = String::from_utf8(run(&steps, true).unwrap()).unwrap();
     assert!(replay(text.lines()).is_ok());

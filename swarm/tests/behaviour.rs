@@ -10,7 +10,7 @@ use downpour_base::{
 };
 use downpour_swarm::{
     Allowance, Budget, CloseReason, Command, Config, Direction, DiskFailure, Event, Geometry, Input, JobId,
-    Output, StoreResult, Swarm, Transmit, limits,
+    Output, PeerSource, StoreResult, Swarm, Transmit, limits,
 };
 use downpour_wire::{ExtensionHandshake, Message};
 
@@ -31,6 +31,7 @@ fn config() -> Config {
         peer_id: PeerId([5; 20]),
         client: "test".into(),
         listen_port: Some(6881),
+        private: false,
     }
 }
 
@@ -435,14 +436,14 @@ fn who_alone_sent_bad_data_is_banned_for_good() {
 #[test]
 fn candidates_are_tried_within_the_budget_and_later_and_later() {
     let mut world = World::new(1, &[]);
-    world.input(Input::Peers { endpoints: (1..=30).map(endpoint).collect() });
+    world.input(Input::Peers { endpoints: (1..=30).map(endpoint).collect(), source: PeerSource::Tracker });
     let dialled = world.dialled();
     assert_eq!(dialled.len(), BUDGET.connections as usize);
     let mut gaps = Vec::new();
     dialled.iter().for_each(|endpoint| world.input(Input::DialFailed { endpoint: *endpoint }));
     assert_eq!(world.dialled().len(), 10, "the next ones");
     let mut only = World::new(1, &[]);
-    only.input(Input::Peers { endpoints: vec![endpoint(1), endpoint(1)] });
+    only.input(Input::Peers { endpoints: vec![endpoint(1), endpoint(1)], source: PeerSource::Tracker });
     for _ in 0..5 {
         assert_eq!(only.dialled(), [endpoint(1)]);
         only.input(Input::DialFailed { endpoint: endpoint(1) });
@@ -474,7 +475,7 @@ fn the_metadata_may_come_later() {
 #[test]
 fn a_pause_closes_everything_and_a_resume_dials_again() {
     let mut world = World::new(4, &[]);
-    world.input(Input::Peers { endpoints: vec![endpoint(1)] });
+    world.input(Input::Peers { endpoints: vec![endpoint(1)], source: PeerSource::Tracker });
     let peer = world.connect_as(1, true, true);
     world.input(Input::Command(Command::Pause));
     assert_eq!(world.closed(), [(peer, CloseReason::Paused)]);
@@ -675,7 +676,7 @@ fn one_peer_cannot_fill_the_list_of_candidates() {
     }
     world.input(Input::Disconnected { connection: a, misbehaved: false });
     world.out.clear();
-    world.input(Input::Peers { endpoints: vec![endpoint(99)] });
+    world.input(Input::Peers { endpoints: vec![endpoint(99)], source: PeerSource::Tracker });
     world.pass(Duration::from_secs(86400));
     let dialled = world.out.iter().any(|o| matches!(o, Output::Dial { endpoint: e } if *e == endpoint(99)));
     assert!(dialled);

@@ -18,6 +18,7 @@ fn a_later_bitfield_replaces_what_was_known() {
         peer_id: PeerId([0; 20]),
         client: "test".to_owned(),
         listen_port: None,
+        private: false,
     };
     let geometry = Geometry::new(u64::from(BLOCK_SIZE) * 8, BLOCK_SIZE, &Bitfield::new(8));
     let mut swarm: Swarm<()> = Swarm::new(config, Some(&geometry));
