@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
 use downpour_base::{ConnectionId, PeerEndpoint, TorrentId};
-use downpour_swarm::DiskFailure;
+use downpour_swarm::{BanReason, DiskFailure};
 use smol::channel::{Receiver, Sender, bounded};
 
 /// Alerts that wait to be taken; more push the oldest out.
@@ -87,9 +87,14 @@ pub enum AlertKind {
     PeerBanned {
         /// Which.
         endpoint: PeerEndpoint,
+        /// What.
+        reason: BanReason,
     },
-    /// The disk failed; the torrent is paused until it is resumed.
+    /// The disk failed. If it is full, the download goes on by itself when there is space; else the torrent is paused until
+    /// it is resumed.
     DiskError(DiskFailure),
+    /// The disk was full and has space again.
+    DiskHasSpace,
     /// The state could not be saved; the next start may hash files again.
     ResumeNotSaved {
         /// What, where, what to do.
@@ -112,9 +117,11 @@ impl AlertKind {
     #[must_use]
     pub fn category(&self) -> Category {
         match self {
-            Self::Checking | Self::Checked { .. } | Self::Finished | Self::Listening { .. } => {
-                Category::Status
-            }
+            Self::DiskHasSpace
+            | Self::Checking
+            | Self::Checked { .. }
+            | Self::Finished
+            | Self::Listening { .. } => Category::Status,
             Self::DiskError(_) | Self::ResumeNotSaved { .. } | Self::Overflowed { .. } => Category::Error,
             Self::PieceFinished { .. } | Self::HashFailed { .. } => Category::Progress,
             Self::PeerConnected { .. }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use downpour_base::{Bitfield, Machine, PeerEndpoint};
 use downpour_session::Input as SessionInput;
 use downpour_storage::{FileStorage, StorageError, hash_piece, plan_check};
-use downpour_swarm::{Config, DiskFailure, Geometry, Input, PeerSource, Recorder};
+use downpour_swarm::{Config, DiskFailure, Geometry, Input, PeerSource, Recorder, Totals};
 use smol::channel::bounded;
 
 use crate::alert::AlertKind;
@@ -118,6 +118,10 @@ fn start(core: &Arc<Core>, torrent: &Arc<Torrent>, storage: Arc<FileStorage>, ha
         client: core.config.client.clone(),
         listen_port: core.listen_port,
         private: torrent.metainfo.info.is_private(),
+        before: Totals {
+            downloaded_bytes: torrent.downloaded_before.load(Ordering::Relaxed),
+            uploaded_bytes: torrent.uploaded_before.load(Ordering::Relaxed),
+        },
     };
     let mut swarm = Recorder::new(config, Some(&geometry), core.recording.is_some());
     let (timer, moved) = bounded(1);

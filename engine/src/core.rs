@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use downpour_base::{ConnectionId, Instant, Machine, PeerId, Rng, TorrentId};
 use downpour_session::{self as machine, Effect, Next, after_session, after_swarm};
-use downpour_storage::{HandlePool, Storage, sha1};
-use downpour_swarm::{DiskFailure, Event, Input, JobId, StoreResult};
+use downpour_storage::HandlePool;
+use downpour_swarm::{Event, Input};
 use smol::channel::Sender;
 use smol::{Executor, Task};
 
@@ -19,6 +19,7 @@ use crate::connection::Shared;
 use crate::payload::BlockBytes;
 use crate::pool::Pool;
 use crate::recording::Recording;
+use crate::store::Work;
 use crate::torrent::{Active, Torrent};
 
 pub(crate) type Todo = VecDeque<Next<BlockBytes>>;
@@ -201,8 +202,9 @@ impl Core {
                     shared.attach(torrent);
                 }
             }
-            Effect::Store { torrent, job, piece, blocks } => {
-                self.pool.run(move || core.store(torrent, job, piece, blocks));
+            Effect::Store { torrent, job, piece, blocks, digests } => {
+                let work = Work { job, piece, blocks, digests };
+                self.pool.run(move || core.store(torrent, work));
             }
             Effect::Checkpoint(torrent) => {
                 if let Some(torrent) = self.torrent(torrent) {
@@ -239,35 +241,14 @@ impl Core {
             }
             Event::PieceFinished { piece } => AlertKind::PieceFinished { piece },
             Event::HashFailed { piece, senders } => AlertKind::HashFailed { piece, senders },
-            Event::PeerBanned { endpoint } => AlertKind::PeerBanned { endpoint },
+            Event::PeerBanned { endpoint, reason } => AlertKind::PeerBanned { endpoint, reason },
             Event::Finished => AlertKind::Finished,
             Event::DiskError(failure) => AlertKind::DiskError(failure),
+            Event::DiskHasSpace => AlertKind::DiskHasSpace,
             // The connection's task tells, with the reason.
             _ => return,
         };
         self.alerts.push(Some(torrent), kind);
-    }
-
-    /// Hashes a piece and, if it verifies, writes it. On a thread of the pool.
-    fn store(&self, id: TorrentId, job: JobId, piece: u32, blocks: Vec<BlockBytes>) {
-        let Some(torrent) = self.torrent(id) else { return };
-        let storage = torrent.active().as_ref().map(|active| Arc::clone(&active.storage));
-        let Some(storage) = storage else { return };
-        let chunks: Vec<bytes::Bytes> = blocks.into_iter().flat_map(BlockBytes::into_chunks).collect();
-        let result = if torrent.metainfo.info.piece_hash(piece) != Some(sha1(&chunks)) {
-            StoreResult::HashMismatch
-        } else {
-            match storage.write(piece, 0, &chunks) {
-                Ok(()) => StoreResult::Stored,
-                Err(error) => StoreResult::Failed(DiskFailure {
-                    message: error.to_string(),
-                    disk_full: error.is_disk_full(),
-                }),
-            }
-        };
-        // The memory is free before the swarm counts it as free.
-        drop(chunks);
-        self.tell_swarm(id, Input::Stored { job, result });
     }
 
     /// Saves what is had. On a thread of the pool.

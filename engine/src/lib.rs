@@ -16,6 +16,7 @@ mod payload;
 mod pool;
 mod recording;
 mod session;
+mod store;
 mod torrent;
 
 pub use alert::{Alert, AlertKind, Category};

@@ -319,6 +319,7 @@ impl Session {
         let new = Budget {
             upload_slots: if self.settings.upload_slots == 0 { 0 } else { slots },
             connections: connections.min(self.settings.connections_per_torrent),
+            connections_per_address: self.settings.connections_per_address,
             memory_bytes: memory,
         };
         for torrent in &self.active {

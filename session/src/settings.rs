@@ -9,6 +9,9 @@ pub struct Settings {
     pub connections: u32,
     /// Connections of one torrent.
     pub connections_per_torrent: u32,
+    /// Connections of one torrent to one address. More than one, since many people share an address behind one router;
+    /// connections within this machine are not counted. (libtorrent's `allow_multiple_connections_per_ip` knows one and all.)
+    pub connections_per_address: u32,
     /// Peers that may be unchoked at the same time, in all torrents together. A torrent with interested peers gets
     /// one at least.
     pub upload_slots: u32,
@@ -28,6 +31,7 @@ impl Default for Settings {
         Self {
             connections: 200,
             connections_per_torrent: 80,
+            connections_per_address: 4,
             upload_slots: 16,
             memory_bytes: 32 << 20,
             download_limit: None,

@@ -34,7 +34,7 @@ pub enum Effect<P> {
     Refuse(ConnectionId, RefuseReason),
     /// Accept an incoming connection's handshake, for a torrent.
     Attach(ConnectionId, TorrentId),
-    /// Hash and write a piece. Answer: `Stored` to the swarm.
+    /// Hash and write a piece. Answer: `Stored` or `NotStored` to the swarm.
     Store {
         /// Of which torrent.
         torrent: TorrentId,
@@ -44,6 +44,8 @@ pub enum Effect<P> {
         piece: u32,
         /// Its blocks in order.
         blocks: Vec<P>,
+        /// Whether the digests of its blocks are wanted even if it verifies.
+        digests: bool,
     },
     /// Sync a torrent's data and save its resume state.
     Checkpoint(TorrentId),
@@ -63,7 +65,9 @@ pub fn after_swarm<P>(torrent: TorrentId, output: swarm::Output<P>) -> Option<Ne
         Output::Dial { endpoint } => Next::Effect(Effect::Dial { torrent, endpoint }),
         Output::Wake { connection } => Next::Effect(Effect::Wake(connection)),
         Output::Close { connection, reason } => Next::Effect(Effect::Close(connection, reason)),
-        Output::Store { job, piece, blocks } => Next::Effect(Effect::Store { torrent, job, piece, blocks }),
+        Output::Store { job, piece, blocks, digests } => {
+            Next::Effect(Effect::Store { torrent, job, piece, blocks, digests })
+        }
         Output::Checkpoint => Next::Effect(Effect::Checkpoint(torrent)),
         Output::Event(event) => Next::Effect(Effect::Event(torrent, event)),
         Output::Starved { direction } => Next::Session(session::Input::Starved { torrent, direction }),

@@ -150,6 +150,11 @@ impl World {
         self.tell(node, Next::Session(SessionInput::Settings(settings)));
     }
 
+    /// Fills a node's disk, or makes space on it.
+    pub fn fill_disk(&mut self, node: NodeNumber, full: bool) {
+        self.nodes[node.index()].disk.full = full;
+    }
+
     /// Switches a node off: its connections break, and nobody answers there.
     pub fn leave(&mut self, node: NodeNumber) {
         self.with_node(node, Node::leave);

@@ -7,7 +7,7 @@ use downpour_base::{
     BLOCK_SIZE, Bitfield, Block, ConnectionId, InfoHashV1, Instant, Machine, PeerEndpoint, PeerId, Seed,
 };
 use downpour_swarm::{
-    Allowance, Budget, Config, Direction, Geometry, Input, Output, PeerSource, Swarm, Transmit,
+    Allowance, Budget, Config, Direction, Geometry, Input, Output, PeerSource, Swarm, Totals, Transmit,
 };
 use downpour_wire::Message;
 
@@ -26,10 +26,12 @@ fn swarm(have: &Bitfield) -> Swarm<()> {
         client: "test".to_owned(),
         listen_port: None,
         private: false,
+        before: Totals::default(),
     };
     let total_length = u64::from(PIECES * BLOCK_SIZE);
     let mut swarm = Swarm::new(config, Some(&Geometry::new(total_length, BLOCK_SIZE, have)));
-    let budget = Budget { upload_slots: 4, connections: 10, memory_bytes: 1 << 20 };
+    let budget =
+        Budget { upload_slots: 4, connections: 10, connections_per_address: 4, memory_bytes: 1 << 20 };
     swarm.handle_input(NOW, Input::Budget(budget));
     swarm
 }

@@ -26,7 +26,7 @@ fn a_torrent_comes_from_a_seed_piece_by_piece() {
     world.deliver(seed, wanted[0]);
     let jobs = world.jobs();
     assert_eq!(jobs[0].2, [0, BLOCK_SIZE], "in order, whatever order they came in");
-    world.input(Input::Stored { job: jobs[0].0, result: StoreResult::Stored });
+    world.input(Input::Stored { job: jobs[0].0, result: StoreResult::Stored, digests: vec![] });
     assert!(world.events().contains(&Event::PieceFinished { piece: wanted[0].piece }));
     world.complete_from(seed, wanted[2..].to_vec());
     assert!(world.events().contains(&Event::Finished));

@@ -6,6 +6,7 @@ mod disk;
 mod downloading;
 mod members;
 mod memory;
+mod pace;
 mod rules;
 mod sources;
 mod uploading;

@@ -18,7 +18,7 @@ fn memory_bounds_the_pieces_that_are_started() {
     world.deliver(seed, wanted[1]);
     assert_eq!(requests(&world.told(seed)), [], "what has come counts until it is stored");
     let (job, _, _) = world.jobs()[0];
-    world.input(Input::Stored { job, result: StoreResult::Stored });
+    world.input(Input::Stored { job, result: StoreResult::Stored, digests: vec![] });
     assert!(
         world.out.iter().any(|output| matches!(output, Output::Wake { connection } if *connection == seed))
     );
@@ -51,7 +51,7 @@ fn however_little_memory_there_is_the_download_completes() {
             }
             assert!(world.swarm.status(world.now).memory_bytes <= u64::from(PIECE));
             for (job, _, _) in world.jobs() {
-                world.input(Input::Stored { job, result: StoreResult::Stored });
+                world.input(Input::Stored { job, result: StoreResult::Stored, digests: vec![] });
             }
             if world.events().contains(&Event::Finished) {
                 return;

@@ -1,7 +1,7 @@
 //! Where peers come from.
 
 use downpour_base::{Bitfield, InfoHashV1, Instant, Machine, PeerEndpoint, PeerId, Seed};
-use downpour_swarm::{Budget, Config, Geometry, Input, Output, PeerSource, PeerSources, Swarm};
+use downpour_swarm::{Budget, Config, Geometry, Input, Output, PeerSource, PeerSources, Swarm, Totals};
 
 fn swarm(private: bool) -> Swarm<()> {
     let config = Config {
@@ -11,9 +11,11 @@ fn swarm(private: bool) -> Swarm<()> {
         client: "test".into(),
         listen_port: None,
         private,
+        before: Totals::default(),
     };
     let mut swarm = Swarm::new(config, Some(&Geometry::new(1 << 20, 1 << 18, &Bitfield::new(4))));
-    let budget = Budget { upload_slots: 4, connections: 50, memory_bytes: 1 << 20 };
+    let budget =
+        Budget { upload_slots: 4, connections: 50, connections_per_address: 4, memory_bytes: 1 << 20 };
     swarm.handle_input(Instant::ORIGIN, Input::Budget(budget));
     swarm
 }

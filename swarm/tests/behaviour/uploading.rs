@@ -1,8 +1,7 @@
 //! Who is served.
 
-use crate::world::{PIECE, World, bits, block, uploads};
-use downpour_base::ConnectionId;
-use downpour_base::Machine;
+use crate::world::{BUDGET, PIECE, World, bits, block, uploads};
+use downpour_base::{ConnectionId, Machine};
 use downpour_swarm::{Budget, CloseReason, Geometry, Input, Transmit, limits};
 use downpour_wire::Message;
 use std::collections::BTreeSet;
@@ -73,7 +72,12 @@ fn slots_are_never_exceeded_and_all_get_their_turn() {
 fn a_free_slot_chokes_nobody() {
     let geometry = Geometry::new(8 * u64::from(PIECE), PIECE, &bits(8, &[0]));
     let mut world = World::with(Some(&geometry));
-    world.input(Input::Budget(Budget { upload_slots: 4, connections: 40, memory_bytes: 1 << 20 }));
+    world.input(Input::Budget(Budget {
+        upload_slots: 4,
+        connections: 40,
+        connections_per_address: 4,
+        memory_bytes: 1 << 20,
+    }));
     let all: Vec<_> = (1..=20).map(|n| world.connect(n)).collect();
     for c in &all {
         world.say(*c, Message::Interested);
@@ -83,4 +87,37 @@ fn a_free_slot_chokes_nobody() {
     world.say(unchoked[0], Message::NotInterested);
     let choked = unchoked[1..].iter().filter(|c| world.messages(**c).contains(&Message::Choke)).count();
     assert!(choked == 0, "it stood still");
+}
+
+#[test]
+fn who_comes_back_is_no_newcomer() {
+    let mut world = World::new(4, &[0, 1, 2, 3]);
+    world.input(Input::Budget(Budget { upload_slots: 1, ..BUDGET }));
+    let greedy = world.connect(1);
+    world.say(greedy, Message::Interested);
+    world.say(greedy, Message::Request(block(0, 0)));
+    assert_eq!(uploads(&world.told(greedy)).len(), 1);
+    let patient = world.connect(2);
+    world.say(patient, Message::Interested);
+    for round in 0..3 {
+        // It leaves and comes back, to be served as one who never was.
+        world.input(Input::Disconnected {
+            connection: ConnectionId(if round == 0 { 1 } else { 9 + round }),
+            misbehaved: false,
+        });
+        world.pass(Duration::from_secs(1));
+        let (connection, peer_id) = (ConnectionId(10 + round), downpour_base::PeerId([0x81; 20]));
+        let endpoint = crate::world::endpoint(1);
+        world.input(Input::Connected {
+            connection,
+            endpoint,
+            outgoing: false,
+            peer_id,
+            fast: true,
+            extensions: true,
+        });
+        world.say(connection, Message::Interested);
+        let served = world.swarm.peer_statuses(world.now).find(|peer| !peer.choked).unwrap();
+        assert_eq!(served.connection, patient);
+    }
 }

@@ -1,6 +1,6 @@
 //! What users want.
 
-use crate::world::{PIECE, World, endpoint, requests};
+use crate::world::{PIECE, World, block, endpoint, requests};
 use bytes::Bytes;
 use downpour_base::Bitfield;
 use downpour_swarm::{CloseReason, Command, Event, Geometry, Input, PeerSource};
@@ -81,4 +81,64 @@ fn the_metadata_may_come_later() {
     assert_eq!(wanted.len(), 8);
     world.complete_from(seed, wanted);
     assert!(world.events().contains(&Event::Finished));
+}
+
+#[test]
+fn a_selection_changes_all_pieces_at_once() {
+    let mut world = World::new(6, &[]);
+    world.input(Input::Command(Command::SetPiecePriorities(vec![0, 0, 1, 0, 7, 0])));
+    let (_, wanted) = world.seed(1);
+    let pieces: Vec<u32> = wanted.iter().map(|block| block.piece).collect();
+    assert_eq!(pieces, [4, 4, 2, 2], "the rest is not wanted");
+    world.input(Input::Command(Command::SetPiecePriorities(vec![0, 0, 0, 0, 0, 0])));
+    assert!(world.events().contains(&Event::Finished));
+}
+
+#[test]
+fn finished_and_unfinished_is_told_to_everybody_each_time() {
+    let mut world = World::new(2, &[0]);
+    let seed = endpoint(1);
+    world.input(Input::Peers { endpoints: vec![seed], source: PeerSource::Tracker });
+    let seed = world.connect_as(1, true, true);
+    world.say(seed, Message::HaveAll);
+    let leecher = world.connect(2);
+    world.messages(leecher);
+    assert!(world.messages(seed).contains(&Message::Interested));
+    let only = |priority| Input::Command(Command::SetPiecePriority { piece: 1, priority });
+    for _ in 0..3 {
+        world.out.clear();
+        world.input(only(0));
+        assert_eq!(world.events().iter().filter(|event| **event == Event::Finished).count(), 1);
+        assert_eq!(world.closed(), [(seed, CloseReason::BothSeeds)]);
+        let upload_only = |message: &Message| match message {
+            Message::ExtensionHandshake(handshake) => handshake.upload_only,
+            _ => None,
+        };
+        assert!(world.messages(leecher).iter().any(|message| upload_only(message) == Some(true)));
+        world.out.clear();
+        world.input(only(4));
+        assert!(world.messages(leecher).iter().any(|message| upload_only(message) == Some(false)));
+        // The seed that was of no use is called again at once.
+        assert_eq!(world.dialled(), [endpoint(1)]);
+        world.connect_as(1, true, true);
+        world.say(seed, Message::HaveAll);
+        assert!(world.messages(seed).contains(&Message::Interested));
+    }
+}
+
+#[test]
+fn the_seeding_ratio_is_told_once_it_is_reached() {
+    let mut world = World::new(4, &[0, 1, 2, 3]);
+    // Half of four pieces: two pieces of two blocks.
+    world.input(Input::SeedRatio(Some(500)));
+    let peer = world.connect(1);
+    world.say(peer, Message::Interested);
+    let reached = |world: &World| {
+        world.out.iter().filter(|output| matches!(output, downpour_swarm::Output::SeedRatioReached)).count()
+    };
+    for piece in 0..4 {
+        assert_eq!(reached(&world), usize::from(piece > 1));
+        (0..2).for_each(|index| world.say(peer, Message::Request(block(piece, index))));
+        world.told(peer);
+    }
 }

@@ -4,14 +4,16 @@ use downpour_base::{
     BLOCK_SIZE, Bitfield, Block, ConnectionId, InfoHashV1, Instant, Machine, PeerEndpoint, PeerId, Seed,
 };
 use downpour_swarm::{
-    Budget, CloseReason, Config, Event, Geometry, Input, JobId, Output, StoreResult, Swarm, Transmit,
+    BlockDigest, Budget, CloseReason, Config, Event, Geometry, Input, JobId, Output, StoreResult, Swarm,
+    Totals, Transmit,
 };
 use downpour_wire::Message;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(crate) const PIECE: u32 = 2 * BLOCK_SIZE;
-pub(crate) const BUDGET: Budget = Budget { upload_slots: 2, connections: 10, memory_bytes: 1 << 20 };
+pub(crate) const BUDGET: Budget =
+    Budget { upload_slots: 2, connections: 10, connections_per_address: 4, memory_bytes: 1 << 20 };
 
 /// A swarm, its clock, and what came out of it.
 pub(crate) struct World {
@@ -28,6 +30,7 @@ pub(crate) fn config() -> Config {
         client: "test".into(),
         listen_port: Some(6881),
         private: false,
+        before: Totals::default(),
     }
 }
 
@@ -77,7 +80,7 @@ impl World {
 
     pub(crate) fn connect_as(&mut self, number: u64, fast: bool, outgoing: bool) -> ConnectionId {
         let connection = ConnectionId(number);
-        let (endpoint, peer_id) = (endpoint(number), PeerId([number as u8; 20]));
+        let (endpoint, peer_id) = (endpoint(number), PeerId([number as u8 ^ 0x80; 20]));
         self.input(Input::Connected { connection, endpoint, outgoing, peer_id, fast, extensions: true });
         connection
     }
@@ -101,6 +104,12 @@ impl World {
 
     pub(crate) fn deliver(&mut self, connection: ConnectionId, block: Block) {
         self.input(Input::Block { connection, block, payload: block.begin });
+    }
+
+    /// Answers store jobs: with digests, block `n` of which is `digests[n]`.
+    pub(crate) fn answer(&mut self, job: JobId, result: StoreResult, digests: &[u8]) {
+        let digests = digests.iter().map(|digest| BlockDigest([*digest; 20])).collect();
+        self.input(Input::Stored { job, result, digests });
     }
 
     /// All that the swarm wants to tell `connection` now.
@@ -137,7 +146,7 @@ impl World {
 
     pub(crate) fn jobs(&mut self) -> Vec<(JobId, u32, Vec<u32>)> {
         let job = |output: Output<u32>| match output {
-            Output::Store { job, piece, blocks } => Some((job, piece, blocks)),
+            Output::Store { job, piece, blocks, .. } => Some((job, piece, blocks)),
             _ => None,
         };
         std::mem::take(&mut self.out).into_iter().filter_map(job).collect()
@@ -148,7 +157,7 @@ impl World {
         while !wanted.is_empty() {
             wanted.into_iter().for_each(|block| self.deliver(seed, block));
             for (job, _, _) in self.jobs() {
-                self.input(Input::Stored { job, result: StoreResult::Stored });
+                self.input(Input::Stored { job, result: StoreResult::Stored, digests: vec![] });
             }
             wanted = requests(&self.told(seed));
         }
