@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
 use downpour_base::{ConnectionId, PeerEndpoint, TorrentId};
+use downpour_session::RefuseReason;
 use downpour_swarm::{BanReason, DiskFailure};
 use smol::channel::{Receiver, Sender, bounded};
 
@@ -93,6 +94,22 @@ pub enum AlertKind {
     /// The disk failed. If it is full, the download goes on by itself when there is space; else the torrent is paused until
     /// it is resumed.
     DiskError(DiskFailure),
+    /// The session refused connections of one address. Told once a minute for each address.
+    ConnectionRefused {
+        /// The last one.
+        endpoint: PeerEndpoint,
+        /// Why that one was.
+        reason: RefuseReason,
+        /// How many there were since the last time this was told.
+        times: u64,
+    },
+    /// The torrent waits for its turn in the queue, or has it.
+    Queued {
+        /// Whether it waits now.
+        waits: bool,
+    },
+    /// The torrent was seeded as much, or as long, as it was to be, and stopped.
+    SeedingGoalReached,
     /// The disk was full and has space again.
     DiskHasSpace,
     /// The state could not be saved; the next start may hash files again.
@@ -117,14 +134,17 @@ impl AlertKind {
     #[must_use]
     pub fn category(&self) -> Category {
         match self {
-            Self::DiskHasSpace
+            Self::Queued { .. }
+            | Self::SeedingGoalReached
+            | Self::DiskHasSpace
             | Self::Checking
             | Self::Checked { .. }
             | Self::Finished
             | Self::Listening { .. } => Category::Status,
             Self::DiskError(_) | Self::ResumeNotSaved { .. } | Self::Overflowed { .. } => Category::Error,
             Self::PieceFinished { .. } | Self::HashFailed { .. } => Category::Progress,
-            Self::PeerConnected { .. }
+            Self::ConnectionRefused { .. }
+            | Self::PeerConnected { .. }
             | Self::PeerDisconnected { .. }
             | Self::PeerUnreachable { .. }
             | Self::PeerBanned { .. } => Category::Peer,

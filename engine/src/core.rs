@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use downpour_base::{ConnectionId, Instant, Machine, PeerId, Rng, TorrentId};
+use downpour_base::{ConnectionId, Instant, Machine, PeerEndpoint, PeerId, Rng, TorrentId};
 use downpour_session::{self as machine, Effect, Next, after_session, after_swarm};
 use downpour_storage::HandlePool;
 use downpour_swarm::{Event, Input};
@@ -149,6 +149,19 @@ impl Core {
         self.run(Todo::from([Next::Swarm(torrent, input)]));
     }
 
+    /// Whether a connection that somebody opened to us is to be talked to.
+    pub(crate) fn admit(&self, connection: ConnectionId, endpoint: PeerEndpoint) -> bool {
+        let mut todo = Todo::new();
+        let admitted = {
+            let mut session = self.session();
+            let admitted = session.admit(self.clock.now(), connection, endpoint);
+            todo.extend(std::iter::from_fn(|| session.poll_output()).map(after_session));
+            admitted
+        };
+        self.run(todo);
+        admitted.is_ok()
+    }
+
     /// Lets the session hear something, and carries out what follows.
     pub(crate) fn tell_session(&self, input: machine::Input) {
         self.run(Todo::from([Next::Session(input)]));
@@ -225,6 +238,7 @@ impl Core {
                 }
             }
             Effect::Event(torrent, event) => self.event(torrent, event),
+            Effect::SessionEvent(event) => self.session_event(event),
         }
     }
 

@@ -25,6 +25,10 @@ pub enum State {
     Seeding,
     /// The user, or an error, stopped it.
     Paused,
+    /// It waits for its turn in the queue.
+    Queued,
+    /// The disk is full; it goes on when there is space.
+    DiskFull,
     /// It rests until somebody asks for it.
     Dormant,
 }
@@ -104,8 +108,10 @@ impl TorrentHandle {
         let state = match &live {
             _ if checking => State::Checking,
             None if torrent.wishes.lock().unwrap_or_else(PoisonError::into_inner).paused => State::Paused,
+            None if self.core.session().is_queued(torrent.id) => State::Queued,
             None => State::Dormant,
             Some(live) if live.paused => State::Paused,
+            Some(live) if live.disk_full => State::DiskFull,
             Some(live) if live.finished => State::Seeding,
             Some(_) => State::Downloading,
         };
@@ -191,6 +197,14 @@ impl TorrentHandle {
     /// If the torrent is gone.
     pub fn set_piece_priority(&self, piece: u32, priority: u8) -> Result<(), Error> {
         self.command(Command::SetPiecePriority { piece, priority })
+    }
+
+    /// Sets how much each piece is wanted, from the first on, 0 (not at all) to 7.
+    ///
+    /// # Errors
+    /// If the torrent is gone.
+    pub fn set_piece_priorities(&self, priorities: Vec<u8>) -> Result<(), Error> {
+        self.command(Command::SetPiecePriorities(priorities))
     }
 
     /// Says that a piece is needed within `time`; `None` takes that back.

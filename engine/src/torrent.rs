@@ -73,6 +73,9 @@ impl Wishes {
             Command::SetPiecePriority { piece, priority } => {
                 self.priorities.insert(piece, priority);
             }
+            Command::SetPiecePriorities(ref priorities) => {
+                self.priorities.extend((0..).zip(priorities.iter().copied()))
+            }
             _ => {}
         }
     }

@@ -2,13 +2,21 @@
 #![forbid(unsafe_code)]
 
 mod bucket;
+mod event;
+pub mod limits;
 mod link;
+mod queue;
+mod seeding;
 mod session;
 mod settings;
+mod visitors;
 mod wiring;
 
 pub use bucket::TokenBucket;
+pub use event::Event;
 pub use link::{Link, LinkState, Payload};
+pub use queue::QueueMove;
+pub use seeding::SeedingGoal;
 pub use session::{Input, Output, RefuseReason, Session};
 pub use settings::Settings;
 pub use wiring::{Effect, Next, after_session, after_swarm};

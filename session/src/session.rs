@@ -2,20 +2,23 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use core::net::IpAddr;
 use core::time::Duration;
 
 use downpour_base::{
-    ConnectionId, Deadlines, InfoHash, InfoHashV1, Instant, Machine, Map, MapKey, Rng, Seed, TorrentId,
+    ConnectionId, Deadlines, InfoHash, InfoHashV1, Instant, Machine, Map, MapKey, PeerEndpoint, Rng, Seed,
+    TorrentId,
 };
 use downpour_swarm::{Allowance, Budget, Demand, Direction};
 use thiserror::Error;
 
-use crate::{Settings, TokenBucket};
+use crate::limits::MAX_WAITING;
+use crate::queue::Queue;
+use crate::visitors::Visitors;
+use crate::{Event, QueueMove, SeedingGoal, Settings, TokenBucket};
 
 /// How often hungry torrents are fed when there is a limit.
 const FEEDING_INTERVAL: Duration = Duration::from_millis(50);
-/// Incoming connections that may wait while a dormant torrent wakes up.
-const MAX_WAITING: usize = 64;
 
 /// What happens to a session.
 #[derive(Clone, Debug)]
@@ -55,6 +58,39 @@ pub enum Input {
         /// Which one.
         torrent: TorrentId,
     },
+    /// A connection that was [`admitted`](Session::admit) ended before its handshake came.
+    Closed {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// Whether the queue decides when a torrent runs; it does from the start.
+    AutoManage {
+        /// Which one.
+        torrent: TorrentId,
+        /// Whether it does.
+        on: bool,
+    },
+    /// The user moves a torrent in the queue.
+    MoveInQueue {
+        /// Which one.
+        torrent: TorrentId,
+        /// Where to.
+        to: QueueMove,
+    },
+    /// How long a torrent is to be seeded.
+    SeedingGoal {
+        /// Which one.
+        torrent: TorrentId,
+        /// `None`: as long as others.
+        goal: Option<SeedingGoal>,
+    },
+    /// A torrent has sent as much as [`Output::SeedRatio`] asked for.
+    SeedRatioReached {
+        /// Which one.
+        torrent: TorrentId,
+    },
+    /// Others see us at this address.
+    ExternalAddress(IpAddr),
     /// Somebody called, for this torrent.
     Incoming {
         /// On which connection.
@@ -124,6 +160,22 @@ pub enum Output {
         /// How much.
         budget: Budget,
     },
+    /// Until which ratio a torrent is to be seeded.
+    SeedRatio {
+        /// Which one.
+        torrent: TorrentId,
+        /// In thousandths; `None` for no end.
+        per_mille: Option<u32>,
+    },
+    /// Others see us at this address.
+    ExternalAddress {
+        /// Which torrent is to know.
+        torrent: TorrentId,
+        /// Where.
+        address: IpAddr,
+    },
+    /// Something that people may want to know.
+    Event(Event),
     /// More bytes may flow.
     Allowance {
         /// Of which torrent.
@@ -148,6 +200,18 @@ pub enum RefuseReason {
     /// The torrent is paused.
     #[error("the torrent is paused")]
     Paused,
+    /// More connections from that address than may come in a minute.
+    #[error("too many connections from this address in a short time")]
+    TooOften,
+    /// Too many connections wait to say what for they are.
+    #[error("too many connections without a handshake")]
+    TooManyHandshakes,
+    /// The torrent waits for its turn.
+    #[error("the torrent waits in the queue")]
+    Queued,
+    /// The torrent was seeded as much as it was to be.
+    #[error("the torrent is not seeded any more")]
+    SeedingDone,
     /// The torrent could not be loaded.
     #[error("the torrent cannot be loaded")]
     NotLoaded,
@@ -155,16 +219,31 @@ pub enum RefuseReason {
 
 /// What is kept of each torrent: all that is kept of a dormant one.
 #[derive(Debug)]
-struct Record {
+pub(crate) struct Record {
     info_hash: InfoHash,
-    paused: bool,
-    state: State,
+    pub(crate) paused: bool,
+    pub(crate) state: State,
+    /// Its place in the queue.
+    pub(crate) place: i64,
+    pub(crate) auto_managed: bool,
+    /// Whether the user wants it to run.
+    pub(crate) wanted: bool,
+    pub(crate) queued: bool,
+    /// Whether it was finished when last heard of.
+    pub(crate) finished: bool,
+    pub(crate) goal: Option<SeedingGoal>,
+    /// Whether its goal is reached, and whether the user wants it seeded all the same.
+    pub(crate) done: bool,
+    pub(crate) goal_waived: bool,
+    pub(crate) ratio_told: Option<u32>,
+    pub(crate) seeding_since: Option<Instant>,
+    pub(crate) seeded: Duration,
     /// Limits of its own, for [`Direction::Download`] and [`Direction::Upload`].
     limits: [Option<TokenBucket>; 2],
 }
 
 #[derive(Debug)]
-enum State {
+pub(crate) enum State {
     Dormant,
     /// Being loaded; who called meanwhile.
     Waking(Vec<ConnectionId>),
@@ -176,6 +255,7 @@ enum State {
     Active {
         demand: Demand,
         budget: Option<Budget>,
+        since: Instant,
     },
 }
 
@@ -185,10 +265,16 @@ enum State {
 /// portions when there is a limit.
 #[derive(Debug)]
 pub struct Session {
-    settings: Settings,
-    torrents: Map<TorrentId, Record>,
+    pub(crate) settings: Settings,
+    pub(crate) torrents: Map<TorrentId, Record>,
     by_hash: Map<InfoHashV1, TorrentId>,
-    active: BTreeSet<TorrentId>,
+    pub(crate) active: BTreeSet<TorrentId>,
+    pub(crate) queue: Queue,
+    /// How many torrents wait, and when the queue is looked at next.
+    pub(crate) queued: u32,
+    pub(crate) manage_at: Option<Instant>,
+    visitors: Visitors,
+    external: [Option<IpAddr>; 2],
     /// Sums over the active torrents.
     connections: u32,
     interested_torrents: u32,
@@ -197,14 +283,16 @@ pub struct Session {
     hungry: [BTreeSet<TorrentId>; 2],
     /// Whether the next feeding is set.
     feeding: bool,
-    timers: Deadlines<Timer>,
-    outputs: VecDeque<Output>,
+    pub(crate) timers: Deadlines<Timer>,
+    pub(crate) outputs: VecDeque<Output>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Timer {
+pub(crate) enum Timer {
     Feed,
     Sleep(TorrentId),
+    SeedTime(TorrentId),
+    Manage,
 }
 
 impl Session {
@@ -217,6 +305,11 @@ impl Session {
             torrents: key.map(),
             by_hash: key.map(),
             active: BTreeSet::new(),
+            queue: Queue::default(),
+            queued: 0,
+            manage_at: None,
+            visitors: Visitors::new(key),
+            external: [None; 2],
             connections: 0,
             interested_torrents: 0,
             unfinished_torrents: 0,
@@ -260,6 +353,9 @@ impl Session {
         for torrent in self.active.clone() {
             self.start_flow(torrent);
         }
+        let all: Vec<TorrentId> = self.torrents.keys().copied().collect();
+        all.into_iter().for_each(|torrent| self.set_goal(torrent));
+        self.manage_soon(now, Duration::ZERO);
         self.share();
     }
 
@@ -337,6 +433,10 @@ impl Session {
         else {
             return;
         };
+        // Two threads may tell of two changes in the wrong order.
+        if demand.number < old.number {
+            return;
+        }
         let old = std::mem::replace(old, demand);
         self.connections = self.connections - old.connections + demand.connections;
         self.interested_torrents =
@@ -347,9 +447,12 @@ impl Session {
         let sleep = idle.then_some(now + self.settings.dormant_after);
         self.timers.set(Timer::Sleep(torrent), sleep);
         self.share();
+        if (old.finished, old.slow) != (demand.finished, demand.slow) {
+            self.torrents_changed(now);
+        }
     }
 
-    fn activate(&mut self, torrent: TorrentId) {
+    pub(crate) fn activate(&mut self, torrent: TorrentId) {
         let Some(record) = self.torrents.get_mut(&torrent) else { return };
         if let State::Sleeping { wake, .. } = &mut record.state {
             // The driver may still be saving what the new swarm would load.
@@ -362,7 +465,8 @@ impl Session {
 
     fn activated(&mut self, now: Instant, torrent: TorrentId) {
         let Some(record) = self.torrents.get_mut(&torrent) else { return };
-        let active = State::Active { demand: Demand::default(), budget: None };
+        let demand = Demand { slow: true, ..Demand::default() };
+        let active = State::Active { demand, budget: None, since: now };
         let State::Waking(waiting) = std::mem::replace(&mut record.state, active) else { return };
         self.active.insert(torrent);
         self.unfinished_torrents += 1;
@@ -370,7 +474,15 @@ impl Session {
         self.share();
         // A torrent that nobody needs after all goes back to sleep.
         self.timers.set(Timer::Sleep(torrent), None);
-        self.demand(now, torrent, Demand::default());
+        self.demand(now, torrent, demand);
+        if let Some(record) = self.torrents.get_mut(&torrent) {
+            record.ratio_told = None;
+        }
+        self.set_goal(torrent);
+        self.torrents_changed(now);
+        for address in self.external.into_iter().flatten() {
+            self.outputs.push_back(Output::ExternalAddress { torrent, address });
+        }
         for connection in waiting {
             self.outputs.push_back(Output::Attach { connection, torrent });
         }
@@ -378,7 +490,8 @@ impl Session {
 
     /// Takes a torrent out of all sums.
     fn leave(&mut self, now: Instant, torrent: TorrentId) {
-        self.demand(now, torrent, Demand { finished: true, ..Demand::default() });
+        let none = Demand { finished: true, slow: true, number: u64::MAX, ..Demand::default() };
+        self.demand(now, torrent, none);
         self.timers.set(Timer::Sleep(torrent), None);
         self.active.remove(&torrent);
         self.hungry.iter_mut().for_each(|hungry| {
@@ -396,7 +509,14 @@ impl Session {
                 record.state = State::Waking(waiting);
                 self.outputs.push_back(Output::Activate { torrent });
             }
-            State::Waking(waiting) | State::Sleeping { waiting, .. } => self.refuse(waiting),
+            State::Waking(waiting) => {
+                // It is not tried again before the user wants it.
+                record.wanted = false;
+                self.refuse(waiting);
+                self.set_queued(torrent, false);
+                self.torrents_changed(now);
+            }
+            State::Sleeping { waiting, .. } => self.refuse(waiting),
             State::Dormant | State::Active { .. } => {}
         }
     }
@@ -407,28 +527,68 @@ impl Session {
         }
     }
 
-    fn incoming(&mut self, connection: ConnectionId, info_hash: InfoHashV1) {
-        let refuse = |reason| Output::Refuse { connection, reason };
+    /// Somebody opened a connection to us. If it is not to be closed at once, [`Input::Incoming`] or
+    /// [`Input::Closed`] tells what becomes of it.
+    ///
+    /// # Errors
+    /// If it is to be closed: that address calls too often, or too many connections have yet to say what for they are. An
+    /// [`Event::ConnectionRefused`] tells of it.
+    pub fn admit(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        endpoint: PeerEndpoint,
+    ) -> Result<(), RefuseReason> {
+        let admitted = self.visitors.admit(now, connection, endpoint, self.settings.incoming_per_minute);
+        if let Err(reason) = admitted {
+            let event = self.visitors.refused(now, endpoint, reason);
+            self.outputs.extend(event.map(Output::Event));
+        }
+        admitted
+    }
+
+    fn incoming(&mut self, now: Instant, connection: ConnectionId, info_hash: InfoHashV1) {
+        let endpoint = self.visitors.arrived(connection);
+        if let Some(reason) = self.route(connection, info_hash) {
+            self.outputs.push_back(Output::Refuse { connection, reason });
+            let event = endpoint.and_then(|endpoint| self.visitors.refused(now, endpoint, reason));
+            self.outputs.extend(event.map(Output::Event));
+        }
+    }
+
+    /// Brings a connection to its torrent, or says why not.
+    fn route(&mut self, connection: ConnectionId, info_hash: InfoHashV1) -> Option<RefuseReason> {
         let Some(torrent) = self.find(info_hash) else {
-            return self.outputs.push_back(refuse(RefuseReason::UnknownTorrent));
+            return Some(RefuseReason::UnknownTorrent);
         };
         if self.connections >= self.settings.connections {
-            return self.outputs.push_back(refuse(RefuseReason::TooManyConnections));
+            return Some(RefuseReason::TooManyConnections);
         }
-        if self.torrents.get(&torrent).is_some_and(|record| record.paused) {
-            return self.outputs.push_back(refuse(RefuseReason::Paused));
+        let record = self.torrents.get(&torrent)?;
+        if record.paused {
+            return Some(RefuseReason::Paused);
+        }
+        if record.done {
+            return Some(RefuseReason::SeedingDone);
+        }
+        let active = self.active.contains(&torrent);
+        if record.queued || (record.auto_managed && !active && !self.has_seed_slot()) {
+            return Some(RefuseReason::Queued);
         }
         self.activate(torrent);
-        match self.torrents.get_mut(&torrent).map(|record| &mut record.state) {
+        let record = self.torrents.get_mut(&torrent)?;
+        record.wanted = true;
+        match Some(&mut record.state) {
             Some(State::Active { .. }) => self.outputs.push_back(Output::Attach { connection, torrent }),
             Some(State::Waking(waiting) | State::Sleeping { waiting, .. }) if waiting.len() < MAX_WAITING => {
                 waiting.push(connection);
             }
-            _ => self.outputs.push_back(refuse(RefuseReason::TooManyConnections)),
+            _ => return Some(RefuseReason::TooManyConnections),
         }
+        None
     }
 
-    fn sleep(&mut self, now: Instant, torrent: TorrentId) {
+    pub(crate) fn sleep(&mut self, now: Instant, torrent: TorrentId) {
         if self.active.contains(&torrent) {
             self.leave(now, torrent);
             if let Some(record) = self.torrents.get_mut(&torrent) {
@@ -453,7 +613,24 @@ impl Machine for Session {
     fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
             Input::Add { torrent, info_hash } => {
-                let record = Record { info_hash, paused: false, state: State::Dormant, limits: [None; 2] };
+                let place = self.queue.push(torrent);
+                let record = Record {
+                    info_hash,
+                    paused: false,
+                    state: State::Dormant,
+                    place,
+                    auto_managed: true,
+                    wanted: false,
+                    queued: false,
+                    finished: false,
+                    goal: None,
+                    done: false,
+                    goal_waived: false,
+                    ratio_told: None,
+                    seeding_since: None,
+                    seeded: Duration::ZERO,
+                    limits: [None; 2],
+                };
                 self.torrents.insert(torrent, record);
                 if let Some(v1) = info_hash.v1() {
                     self.by_hash.insert(v1, torrent);
@@ -461,7 +638,11 @@ impl Machine for Session {
             }
             Input::Remove { torrent } => {
                 self.sleep(now, torrent);
+                self.set_queued(torrent, false);
+                self.timers.set(Timer::SeedTime(torrent), None);
                 let Some(record) = self.torrents.remove(&torrent) else { return };
+                self.queue.remove(record.place);
+                self.torrents_changed(now);
                 if let Some(v1) = record.info_hash.v1() {
                     self.by_hash.remove(&v1);
                 }
@@ -470,16 +651,61 @@ impl Machine for Session {
                     self.refuse(waiting);
                 }
             }
-            Input::Wake { torrent } => self.activate(torrent),
+            Input::Wake { torrent } => self.wake(now, torrent),
             Input::Pause { torrent, paused } => {
                 if let Some(record) = self.torrents.get_mut(&torrent) {
                     record.paused = paused;
+                    let seeding = record.finished && !paused;
+                    if paused {
+                        self.set_queued(torrent, false);
+                    }
+                    self.set_seeding(now, torrent, seeding);
+                    self.torrents_changed(now);
+                }
+            }
+            Input::Closed { connection } => {
+                self.visitors.arrived(connection);
+            }
+            Input::AutoManage { torrent, on } => {
+                if let Some(record) = self.torrents.get_mut(&torrent) {
+                    record.auto_managed = on;
+                    if !on && record.queued {
+                        self.set_queued(torrent, false);
+                        self.activate(torrent);
+                    }
+                    self.manage_soon(now, Duration::ZERO);
+                }
+            }
+            Input::MoveInQueue { torrent, to } => self.move_in_queue(now, torrent, to),
+            Input::SeedingGoal { torrent, goal } => {
+                if let Some(record) = self.torrents.get_mut(&torrent) {
+                    (record.goal, record.goal_waived) = (goal, false);
+                    self.set_goal(torrent);
+                }
+            }
+            Input::SeedRatioReached { torrent } => self.goal_reached(now, torrent),
+            Input::ExternalAddress(address) => {
+                let slot = &mut self.external[usize::from(address.to_canonical().is_ipv6())];
+                if slot.replace(address) != Some(address) {
+                    for torrent in &self.active {
+                        let torrent = *torrent;
+                        self.outputs.push_back(Output::ExternalAddress { torrent, address });
+                    }
                 }
             }
             Input::Activated { torrent } => self.activated(now, torrent),
             Input::Deactivated { torrent } => self.deactivated(now, torrent),
-            Input::Incoming { connection, info_hash } => self.incoming(connection, info_hash),
-            Input::Demand { torrent, demand } => self.demand(now, torrent, demand),
+            Input::Incoming { connection, info_hash } => self.incoming(now, connection, info_hash),
+            Input::Demand { torrent, demand } => {
+                self.demand(now, torrent, demand);
+                if let Some(Record { state: State::Active { demand, .. }, finished, paused, .. }) =
+                    self.torrents.get_mut(&torrent)
+                {
+                    *finished = demand.finished;
+                    let seeding = demand.finished && !*paused;
+                    self.set_seeding(now, torrent, seeding);
+                }
+            }
             Input::Starved { torrent, direction } => {
                 if !self.is_limited(torrent, direction) {
                     // A portion from before the limit was lifted overtook the news.
@@ -511,6 +737,8 @@ impl Machine for Session {
             match timer {
                 Timer::Feed => self.feed(now),
                 Timer::Sleep(torrent) => self.sleep(now, torrent),
+                Timer::SeedTime(torrent) => self.goal_reached(now, torrent),
+                Timer::Manage => self.manage(now),
             }
         }
     }

@@ -55,6 +55,8 @@ pub enum Effect<P> {
     Deactivate(TorrentId),
     /// Tell the user.
     Event(TorrentId, Event),
+    /// Tell the user of what concerns the session.
+    SessionEvent(crate::Event),
 }
 
 /// Where an output of a torrent's swarm goes.
@@ -70,6 +72,7 @@ pub fn after_swarm<P>(torrent: TorrentId, output: swarm::Output<P>) -> Option<Ne
         }
         Output::Checkpoint => Next::Effect(Effect::Checkpoint(torrent)),
         Output::Event(event) => Next::Effect(Effect::Event(torrent, event)),
+        Output::SeedRatioReached => Next::Session(session::Input::SeedRatioReached { torrent }),
         Output::Starved { direction } => Next::Session(session::Input::Starved { torrent, direction }),
         Output::Demand(demand) => Next::Session(session::Input::Demand { torrent, demand }),
         _ => return None,
@@ -85,6 +88,11 @@ pub fn after_session<P>(output: session::Output) -> Next<P> {
         Output::Deactivate { torrent } => Next::Effect(Effect::Deactivate(torrent)),
         Output::Attach { connection, torrent } => Next::Effect(Effect::Attach(connection, torrent)),
         Output::Refuse { connection, reason } => Next::Effect(Effect::Refuse(connection, reason)),
+        Output::SeedRatio { torrent, per_mille } => Next::Swarm(torrent, swarm::Input::SeedRatio(per_mille)),
+        Output::ExternalAddress { torrent, address } => {
+            Next::Swarm(torrent, swarm::Input::ExternalAddress(address))
+        }
+        Output::Event(event) => Next::Effect(Effect::SessionEvent(event)),
         Output::Budget { torrent, budget } => Next::Swarm(torrent, swarm::Input::Budget(budget)),
         Output::Allowance { torrent, direction, allowance } => {
             Next::Swarm(torrent, swarm::Input::Allowance { direction, allowance })

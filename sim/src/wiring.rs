@@ -54,7 +54,7 @@ impl Node {
                 self.finished.entry(torrent).or_insert(cx.now);
             }
             Effect::Event(_, SwarmEvent::PeerBanned { endpoint, .. }) => self.banned.push(endpoint),
-            Effect::Event(..) => {}
+            Effect::Event(..) | Effect::SessionEvent(_) => {}
         }
     }
 
