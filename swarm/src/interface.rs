@@ -54,7 +54,7 @@ impl Geometry {
 pub struct JobId(pub u64);
 
 /// How a [`Output::Store`] job ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum StoreResult {
