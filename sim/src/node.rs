@@ -301,7 +301,9 @@ impl Node {
                 let packet = match (segment, connection.torrent) {
                     (Segment::Bytes(bytes), _) => Packet::Bytes(bytes),
                     (Segment::Block { header, block }, Some(torrent)) => {
-                        let token = self.disk.read(torrent, block, self.config.corrupts);
+                        let percent = self.config.corrupts_percent;
+                        let corrupt = percent > 0 && self.rng.below(100) < u64::from(percent);
+                        let token = self.disk.read(torrent, block, corrupt);
                         Packet::Block { header, block, token }
                     }
                     (Segment::Block { block, .. }, None) => panic!("{block:?} for no torrent"),

@@ -16,8 +16,14 @@ fn liars_are_banned_and_the_honest_are_not() {
         let torrent = world.add_torrent(16 * MIB, MIB as u32 / 2);
         let seeds = world.add_node(NodeConfig::default());
         world.seed(seeds, torrent);
-        let liars: Vec<_> =
-            (0..3).map(|_| world.add_node(NodeConfig { corrupts: true, ..NodeConfig::default() })).collect();
+        let liars: Vec<_> = (0..3)
+            .map(|_| {
+                world.add_node(NodeConfig {
+                    corrupts_percent: [5, 30, 100][(seed % 3) as usize],
+                    ..NodeConfig::default()
+                })
+            })
+            .collect();
         liars.iter().for_each(|liar| world.seed(*liar, torrent));
         let honest: Vec<_> = (0..8).map(|_| world.add_node(NodeConfig::default())).collect();
         honest.iter().for_each(|node| world.join(*node, torrent, Instant::ORIGIN));
