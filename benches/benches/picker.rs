@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use downpour_base::{BLOCK_SIZE, Bitfield, Block, ConnectionId, Rng, Seed};
+use downpour_base::{BLOCK_SIZE, Bitfield, Block, ConnectionId, Instant, Rng, Seed};
 use downpour_picker::{PeerPieces, Picker, Receipt};
 
 const PEERS: usize = 1_000;
@@ -70,7 +70,7 @@ impl Download {
         let peer = self.any_peer();
         let connection = ConnectionId(peer as u64);
         self.out.clear();
-        self.picker.pick(connection, &self.peers[peer], 1, u64::MAX, &mut self.out);
+        self.picker.pick(Instant::ORIGIN, connection, &self.peers[peer], 1, u64::MAX, &mut self.out);
         self.out.pop().map(|block| (connection, block))
     }
 
@@ -82,7 +82,9 @@ impl Download {
             return;
         }
         let Some((connection, block)) = self.on_the_way.pop_front() else { return };
-        if let Receipt::Accepted { complete: true, .. } = self.picker.received(connection, block) {
+        if let Receipt::Accepted { complete: true, .. } =
+            self.picker.received(Instant::ORIGIN, connection, block)
+        {
             self.picker.piece_passed(block.piece);
             self.had.push_back(block.piece);
         }
@@ -98,7 +100,14 @@ impl Download {
         (0..count)
             .filter(|piece| piece % (count / 32) != 7)
             .for_each(|piece| self.picker.piece_passed(piece));
-        self.picker.pick(ConnectionId(PEERS as u64), &self.peers[0], usize::MAX, u64::MAX, &mut self.out);
+        self.picker.pick(
+            Instant::ORIGIN,
+            ConnectionId(PEERS as u64),
+            &self.peers[0],
+            usize::MAX,
+            u64::MAX,
+            &mut self.out,
+        );
     }
 
     /// Picks a block that others were asked for too, and gives it back.

@@ -111,12 +111,16 @@ impl Report {
             return;
         }
         let text = match &alert.kind {
-            // A disk error ends the program, which says why.
             AlertKind::FileError { message }
             | AlertKind::StorageMovedFailed { message }
             | AlertKind::FileRenameFailed { message, .. } => message.clone(),
+            AlertKind::DiskError(failure) if failure.disk_full => {
+                format!("{}; the download goes on when there is space", failure.message)
+            }
+            AlertKind::DiskHasSpace => "there is space on the disk again".to_owned(),
+            // Another disk error ends the program, which says why.
             AlertKind::ResumeNotSaved { message } => format!("the state could not be saved: {message}"),
-            AlertKind::PeerBanned { endpoint } => format!("{endpoint} sent bad data and is banned"),
+            AlertKind::PeerBanned { endpoint, reason } => format!("{endpoint} is banned: {reason}"),
             AlertKind::HashFailed { piece, .. } => {
                 format!("piece {piece} failed its hash check; it is downloaded again")
             }
@@ -188,8 +192,8 @@ fn json_alert(kind: &AlertKind) -> Option<Value> {
         AlertKind::PeerUnreachable { endpoint, reason } => {
             json!({ "event": "peer_unreachable", "endpoint": endpoint.to_string(), "reason": reason })
         }
-        AlertKind::PeerBanned { endpoint } => {
-            json!({ "event": "peer_banned", "endpoint": endpoint.to_string() })
+        AlertKind::PeerBanned { endpoint, reason } => {
+            json!({ "event": "peer_banned", "endpoint": endpoint.to_string(), "reason": reason.to_string() })
         }
         AlertKind::DiskError(failure) => {
             json!({ "event": "disk_error", "message": failure.message, "disk_full": failure.disk_full })
@@ -212,6 +216,7 @@ fn json_alert(kind: &AlertKind) -> Option<Value> {
         AlertKind::TrackerWarning { tracker, message } => {
             json!({ "event": "tracker_warning", "tracker": **tracker, "message": message })
         }
+        AlertKind::DiskHasSpace => json!({ "event": "disk_has_space" }),
         AlertKind::ResumeNotSaved { message } => json!({ "event": "resume_not_saved", "message": message }),
         AlertKind::FileError { message } => json!({ "event": "file_error", "message": message }),
         AlertKind::Listening { address } => json!({ "event": "listening", "address": address.to_string() }),

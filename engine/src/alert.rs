@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use downpour_base::{ConnectionId, PeerEndpoint, TorrentId};
-use downpour_swarm::DiskFailure;
+use downpour_session::RefuseReason;
+use downpour_swarm::{BanReason, DiskFailure};
 use downpour_tracker::AnnounceEvent;
 use downpour_tracker::client::{Failure, ScrapeCounts};
 use smol::channel::{Receiver, Sender, bounded};
@@ -93,9 +94,30 @@ pub enum AlertKind {
     PeerBanned {
         /// Which.
         endpoint: PeerEndpoint,
+        /// What.
+        reason: BanReason,
     },
-    /// The disk failed; the torrent is paused until it is resumed.
+    /// The disk failed. If it is full, the download goes on by itself when there is space; else the torrent is paused until
+    /// it is resumed.
     DiskError(DiskFailure),
+    /// The session refused connections of one address. Told once a minute for each address.
+    ConnectionRefused {
+        /// The last one.
+        endpoint: PeerEndpoint,
+        /// Why that one was.
+        reason: RefuseReason,
+        /// How many there were since the last time this was told.
+        times: u64,
+    },
+    /// The torrent waits for its turn in the queue, or has it.
+    Queued {
+        /// Whether it waits now.
+        waits: bool,
+    },
+    /// The torrent was seeded as much, or as long, as it was to be, and stopped.
+    SeedingGoalReached,
+    /// The disk was full and has space again.
+    DiskHasSpace,
     /// The state could not be saved; the next start may hash files again.
     ResumeNotSaved {
         /// What, where, what to do.
@@ -192,21 +214,29 @@ impl AlertKind {
     #[must_use]
     pub fn category(&self) -> Category {
         match self {
-            Self::Checking | Self::Checked { .. } | Self::Finished | Self::Listening { .. } => {
-                Category::Status
-            }
-            Self::StorageMoved { .. } | Self::FileRenamed { .. } => Category::Status,
-            Self::StorageMovedFailed { .. } | Self::FileRenameFailed { .. } | Self::FileError { .. } => {
-                Category::Error
-            }
-            Self::DiskError(_) | Self::ResumeNotSaved { .. } | Self::Overflowed { .. } => Category::Error,
+            Self::Queued { .. }
+            | Self::SeedingGoalReached
+            | Self::DiskHasSpace
+            | Self::Checking
+            | Self::Checked { .. }
+            | Self::Finished
+            | Self::StorageMoved { .. }
+            | Self::FileRenamed { .. }
+            | Self::Listening { .. } => Category::Status,
+            Self::StorageMovedFailed { .. }
+            | Self::FileRenameFailed { .. }
+            | Self::FileError { .. }
+            | Self::DiskError(_)
+            | Self::ResumeNotSaved { .. }
+            | Self::Overflowed { .. } => Category::Error,
             Self::PieceFinished { .. } | Self::HashFailed { .. } => Category::Progress,
             Self::TrackerReply { .. }
             | Self::TrackerError { .. }
             | Self::TrackerWarning { .. }
             | Self::ScrapeReply { .. }
             | Self::ScrapeFailed { .. } => Category::Tracker,
-            Self::PeerConnected { .. }
+            Self::ConnectionRefused { .. }
+            | Self::PeerConnected { .. }
             | Self::PeerDisconnected { .. }
             | Self::PeerUnreachable { .. }
             | Self::PeerBanned { .. } => Category::Peer,

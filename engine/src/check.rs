@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use downpour_base::{Bitfield, Machine, PeerEndpoint};
 use downpour_session::Input as SessionInput;
 use downpour_storage::{FileStorage, HashQueue, StorageError, plan_check};
-use downpour_swarm::{Config, DiskFailure, Geometry, Input, Recorder};
+use downpour_swarm::{Config, DiskFailure, Geometry, Input, PeerSource, Recorder, Totals};
 use smol::channel::bounded;
 
 use crate::alert::AlertKind;
@@ -141,6 +141,11 @@ fn start(core: &Arc<Core>, torrent: &Arc<Torrent>, storage: Arc<FileStorage>, ha
         peer_id: core.peer_id,
         client: core.config.client.clone(),
         listen_port: core.listen_port,
+        private: torrent.metainfo.info.is_private(),
+        before: Totals {
+            downloaded_bytes: torrent.downloaded_before.load(Ordering::Relaxed),
+            uploaded_bytes: torrent.uploaded_before.load(Ordering::Relaxed),
+        },
     };
     let commands = torrent.wishes().commands(layout);
     let mut swarm = Recorder::new(config, Some(&geometry), core.recording.is_some());
@@ -160,7 +165,7 @@ fn start(core: &Arc<Core>, torrent: &Arc<Torrent>, storage: Arc<FileStorage>, ha
     core.tell_session(SessionInput::Activated { torrent: torrent.id });
     let peers = torrent.peers.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let endpoints = peers.iter().map(|address| PeerEndpoint::Tcp(*address)).collect();
-    core.tell_swarm(torrent.id, Input::Peers { endpoints });
+    core.tell_swarm(torrent.id, Input::Peers { endpoints, source: PeerSource::User });
 }
 
 /// Calls the swarm when it is due, as long as it exists.

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 
 use downpour_base::Seed;
 use downpour_session::Settings;
+use downpour_session::limits::MAX_HANDSHAKES;
 use downpour_storage::Allocation;
-
-use crate::listen::MAX_HANDSHAKES;
 
 /// Handles for all that is neither a connection nor a file of a torrent.
 const OTHER_HANDLES: u64 = 32;

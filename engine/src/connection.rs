@@ -89,13 +89,18 @@ pub(crate) async fn run(
         timer: None,
     };
     let reason = task.run().await;
-    let Task { torrent, link, socket, .. } = task;
+    let Task { torrent, link, socket, asked_session, .. } = task;
     // No task wakes a connection that is not in the list.
     core.connections().remove(&id);
     let _ = socket.get_ref().shutdown(Shutdown::Both);
     drop(socket);
     let misbehaved = matches!(link.state(), LinkState::Closed(_));
-    let Some(torrent) = torrent else { return };
+    let Some(torrent) = torrent else {
+        if !asked_session {
+            core.tell_session(SessionInput::Closed { connection: id });
+        }
+        return;
+    };
     if link.is_introduced() {
         core.alerts.push(Some(torrent.id), AlertKind::PeerDisconnected { connection: id, reason });
         core.tell_swarm(torrent.id, Input::Disconnected { connection: id, misbehaved });

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use downpour_base::{ConnectionId, Instant, Machine, PeerId, Rng, TorrentId};
+use downpour_base::{ConnectionId, Instant, Machine, PeerEndpoint, PeerId, Rng, TorrentId};
 use downpour_session::{self as machine, Effect, Next, after_session, after_swarm};
-use downpour_storage::{HandlePool, Storage, sha1};
-use downpour_swarm::{DiskFailure, Event, Input, JobId, StoreResult};
+use downpour_storage::HandlePool;
+use downpour_swarm::{Event, Input};
 use smol::channel::Sender;
 use smol::{Executor, Task};
 
@@ -21,6 +21,7 @@ use crate::datagram::Datagrams;
 use crate::payload::BlockBytes;
 use crate::pool::Pool;
 use crate::recording::Recording;
+use crate::store::Work;
 use crate::torrent::{Active, Torrent};
 
 pub(crate) type Todo = VecDeque<Next<BlockBytes>>;
@@ -164,6 +165,19 @@ impl Core {
         self.run(Todo::from([Next::Swarm(torrent, input)]));
     }
 
+    /// Whether a connection that somebody opened to us is to be talked to.
+    pub(crate) fn admit(&self, connection: ConnectionId, endpoint: PeerEndpoint) -> bool {
+        let mut todo = Todo::new();
+        let admitted = {
+            let mut session = self.session();
+            let admitted = session.admit(self.clock.now(), connection, endpoint);
+            todo.extend(std::iter::from_fn(|| session.poll_output()).filter_map(after_session));
+            admitted
+        };
+        self.run(todo);
+        admitted.is_ok()
+    }
+
     /// Lets the session hear something, and carries out what follows.
     pub(crate) fn tell_session(&self, input: machine::Input) {
         self.run(Todo::from([Next::Session(input)]));
@@ -220,8 +234,9 @@ impl Core {
                     shared.attach(torrent);
                 }
             }
-            Effect::Store { torrent, job, piece, blocks } => {
-                self.pool.run(move || core.store(torrent, job, piece, blocks));
+            Effect::Store { torrent, job, piece, blocks, digests } => {
+                let work = Work { job, piece, blocks, digests };
+                self.pool.run(move || core.store(torrent, work));
             }
             Effect::Checkpoint(torrent) => {
                 if let Some(torrent) = self.torrent(torrent) {
@@ -239,6 +254,7 @@ impl Core {
                 }
             }
             Effect::Event(torrent, event) => self.event(torrent, event),
+            Effect::SessionEvent(event) => self.session_event(event),
             effect => announce::carry_out(&core, effect),
         }
     }
@@ -256,12 +272,13 @@ impl Core {
             }
             Event::PieceFinished { piece } => AlertKind::PieceFinished { piece },
             Event::HashFailed { piece, senders } => AlertKind::HashFailed { piece, senders },
-            Event::PeerBanned { endpoint } => AlertKind::PeerBanned { endpoint },
+            Event::PeerBanned { endpoint, reason } => AlertKind::PeerBanned { endpoint, reason },
             Event::Finished => {
                 self.complete(torrent);
                 AlertKind::Finished
             }
             Event::DiskError(failure) => AlertKind::DiskError(failure),
+            Event::DiskHasSpace => AlertKind::DiskHasSpace,
             // The connection's task tells, with the reason.
             _ => return,
         };
@@ -285,27 +302,6 @@ impl Core {
                 core.alerts.push(Some(id), AlertKind::FileError { message: error.to_string() });
             }
         });
-    }
-
-    /// Hashes a piece and, if it verifies, writes it. On a thread of the pool.
-    fn store(&self, id: TorrentId, job: JobId, piece: u32, blocks: Vec<BlockBytes>) {
-        let Some(torrent) = self.torrent(id) else { return };
-        let Some(storage) = torrent.storage() else { return };
-        let chunks: Vec<bytes::Bytes> = blocks.into_iter().flat_map(BlockBytes::into_chunks).collect();
-        let result = if torrent.metainfo.info.piece_hash(piece) != Some(sha1(&chunks)) {
-            StoreResult::HashMismatch
-        } else {
-            match storage.write(piece, 0, &chunks) {
-                Ok(()) => StoreResult::Stored,
-                Err(error) => StoreResult::Failed(DiskFailure {
-                    message: error.to_string(),
-                    disk_full: error.is_disk_full(),
-                }),
-            }
-        };
-        // The memory is free before the swarm counts it as free.
-        drop(chunks);
-        self.tell_swarm(id, Input::Stored { job, result });
     }
 
     /// Saves what is had. On a thread of the pool.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use downpour_base::{Bitfield, InfoHash, TorrentId};
 use downpour_metainfo::Metainfo;
 use downpour_session::Input as SessionInput;
-use downpour_swarm::{Command, Direction, Input, PeerStatus, Status};
+use downpour_swarm::{Command, Direction, Input, PeerSource, PeerStatus, Status};
 use downpour_tracker::TrackerUrl;
 use downpour_tracker::client::TrackerStatus;
 
@@ -30,6 +30,10 @@ pub enum State {
     Seeding,
     /// The user, or an error, stopped it.
     Paused,
+    /// It waits for its turn in the queue.
+    Queued,
+    /// The disk is full; it goes on when there is space.
+    DiskFull,
     /// It rests until somebody asks for it.
     Dormant,
 }
@@ -109,8 +113,10 @@ impl TorrentHandle {
         let state = match &live {
             _ if checking => State::Checking,
             None if torrent.wishes().paused => State::Paused,
+            None if self.core.session().is_queued(torrent.id) => State::Queued,
             None => State::Dormant,
             Some(live) if live.paused => State::Paused,
+            Some(live) if live.disk_full => State::DiskFull,
             Some(live) if live.finished => State::Seeding,
             Some(_) => State::Downloading,
         };
@@ -196,6 +202,14 @@ impl TorrentHandle {
     /// If the torrent is gone.
     pub fn set_piece_priority(&self, piece: u32, priority: u8) -> Result<(), Error> {
         self.command(Command::SetPiecePriority { piece, priority })
+    }
+
+    /// Sets how much each piece is wanted, from the first on, 0 (not at all) to 7.
+    ///
+    /// # Errors
+    /// If the torrent is gone.
+    pub fn set_piece_priorities(&self, priorities: Vec<u8>) -> Result<(), Error> {
+        self.command(Command::SetPiecePriorities(priorities))
     }
 
     /// Says that a piece is needed within `time`; `None` takes that back.
@@ -286,7 +300,7 @@ impl TorrentHandle {
         let peers: Vec<std::net::SocketAddr> = peers.into_iter().collect();
         let endpoints = peers.iter().copied().map(downpour_base::PeerEndpoint::Tcp).collect();
         self.torrent.peers.lock().unwrap_or_else(PoisonError::into_inner).extend(peers);
-        self.core.tell_swarm(self.torrent.id, Input::Peers { endpoints });
+        self.core.tell_swarm(self.torrent.id, Input::Peers { endpoints, source: PeerSource::User });
         Ok(())
     }
 }

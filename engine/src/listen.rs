@@ -18,14 +18,6 @@ use crate::error::Error;
 /// Connections that the system may hold before we take them.
 const BACKLOG: i32 = 256;
 
-/// Connections beyond those that the session allows, which have yet to say what for they are.
-pub(crate) const MAX_HANDSHAKES: usize = 64;
-
-fn is_full(core: &Core) -> bool {
-    let allowed = core.session().settings().connections as usize;
-    core.connections().len() >= allowed + MAX_HANDSHAKES
-}
-
 /// A listener on `address`; IPv6 takes IPv6 only, since IPv4 has a listener of its own.
 pub(crate) fn bind(address: SocketAddr) -> Result<Async<TcpListener>, Error> {
     let bound = || -> io::Result<Async<TcpListener>> {
@@ -64,13 +56,14 @@ pub(crate) fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<Async<TcpListener
 pub(crate) async fn accept(core: Arc<Core>, listener: Async<TcpListener>) {
     while !core.closing.load(Ordering::Acquire) {
         match listener.accept().await {
-            // More sockets than the session's connections and some handshakes are not even talked to: descriptors
-            // are needed for files too.
-            Ok(_) if is_full(&core) => {}
             Ok((socket, address)) => {
                 let endpoint =
                     PeerEndpoint::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port()));
                 let id = ConnectionId(core.new_number());
+                // Who calls too often is not even talked to, nor who would take the last descriptors.
+                if !core.admit(id, endpoint) {
+                    continue;
+                }
                 let link = Link::incoming(core.clock.now(), id, endpoint, connection::wire_config(&core));
                 let run = connection::run(Arc::clone(&core), socket, link, endpoint, None);
                 core.executor.spawn(run).detach();

@@ -33,8 +33,8 @@ impl BlockBytes {
     }
 
     /// The chunks, in order.
-    pub(crate) fn into_chunks(mut self) -> Vec<Bytes> {
+    pub(crate) fn chunks(&mut self) -> &[Bytes] {
         self.settle();
-        self.chunks
+        &self.chunks
     }
 }

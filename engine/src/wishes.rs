@@ -34,6 +34,9 @@ impl Wishes {
             Command::SetPiecePriority { piece, priority } => {
                 self.pieces.insert(piece, priority.min(7));
             }
+            Command::SetPiecePriorities(ref priorities) => {
+                self.pieces = (0..).zip(priorities.iter().map(|priority| (*priority).min(7))).collect();
+            }
             _ => {}
         }
     }
@@ -57,20 +60,17 @@ impl Wishes {
         chosen.unwrap_or_else(|| piece_priority(layout, |file| self.file(file), piece))
     }
 
-    /// Tells a swarm how much the pieces of `files` are wanted.
-    pub(crate) fn priorities(&self, layout: &Layout, files: impl Iterator<Item = usize>) -> Command {
-        let pieces = files.flat_map(|file| layout.pieces_of(file));
-        Command::SetPiecePriorities(pieces.map(|piece| (piece, self.piece(layout, piece))).collect())
+    /// Tells a swarm how much its pieces are wanted.
+    pub(crate) fn priorities(&self, layout: &Layout) -> Command {
+        let pieces = 0..layout.piece_count();
+        Command::SetPiecePriorities(pieces.map(|piece| self.piece(layout, piece)).collect())
     }
 
     /// What a new swarm is to be told.
     pub(crate) fn commands(&self, layout: &Layout) -> Vec<Command> {
         let mut commands = Vec::new();
         if !self.files.is_empty() || !self.pieces.is_empty() {
-            let all = (0..layout.piece_count()).map(|piece| (piece, self.piece(layout, piece)));
-            commands.push(Command::SetPiecePriorities(
-                all.filter(|(_, level)| *level != DEFAULT_PRIORITY).collect(),
-            ));
+            commands.push(self.priorities(layout));
         }
         if self.sequential {
             commands.push(Command::SetSequential(true));

@@ -220,7 +220,7 @@ fn bad_data_is_found_and_its_sender_banned() {
     let add = AddTorrent::new(torrent, here.path()).peers([address(&liar), address(&honest)]);
     leecher.add_torrent(add).unwrap();
     let alerts = until(&leecher, |kind| matches!(kind, AlertKind::Finished));
-    assert!(alerts.iter().any(|alert| matches!(&alert.kind, AlertKind::PeerBanned { endpoint } if endpoint.address() == Some(address(&liar)))));
+    assert!(alerts.iter().any(|alert| matches!(&alert.kind, AlertKind::PeerBanned { endpoint, .. } if endpoint.address() == Some(address(&liar)))));
     assert_eq!(std::fs::read(here.path().join("x.bin")).unwrap(), content);
 }
 

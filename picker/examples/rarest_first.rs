@@ -1,6 +1,6 @@
 //! Four peers with different pieces: prints which piece is picked from whom, in order.
 
-use downpour_base::{BLOCK_SIZE, ConnectionId, Seed};
+use downpour_base::{BLOCK_SIZE, ConnectionId, Instant, Seed};
 use downpour_picker::{PeerPieces, Picker, Priority};
 
 fn main() {
@@ -23,10 +23,10 @@ fn main() {
     let mut out = Vec::new();
     while !picker.is_finished() {
         for (number, pieces) in (0..).zip(&peers) {
-            picker.pick(ConnectionId(number), pieces, 1, u64::MAX, &mut out);
+            picker.pick(Instant::ORIGIN, ConnectionId(number), pieces, 1, u64::MAX, &mut out);
             for block in out.drain(..) {
                 println!("ask peer {number} for piece {}", block.piece);
-                picker.received(ConnectionId(number), block);
+                picker.received(Instant::ORIGIN, ConnectionId(number), block);
                 picker.piece_passed(block.piece);
             }
         }

@@ -5,6 +5,7 @@ mod choker;
 mod partial;
 mod peer_pieces;
 mod picker;
+mod picking;
 mod piece_set;
 mod priority;
 

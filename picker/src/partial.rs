@@ -1,6 +1,13 @@
 //! A piece that has been started: what is known of each block.
 
-use downpour_base::{Block, ConnectionId, block_count, block_length};
+use core::time::Duration;
+
+use downpour_base::{Block, ConnectionId, Instant, block_count, block_length};
+
+/// After how long without a block a started piece is stalled.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
+/// After how long it is, however steadily its blocks trickle in.
+const SLOW_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// The state of each block of a started piece.
 #[derive(Debug)]
@@ -13,6 +20,11 @@ pub(crate) struct Partial {
     received: u32,
     /// No block before this one is free.
     first_free: u32,
+    /// Who alone may be asked for it, if anybody.
+    pub(crate) owner: Option<ConnectionId>,
+    started: Instant,
+    /// From when on others may help with what was asked for.
+    pub(crate) stalls: Instant,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -34,7 +46,7 @@ impl BlockState {
 }
 
 impl Partial {
-    pub(crate) fn new(piece_length: u32) -> Self {
+    pub(crate) fn new(now: Instant, piece_length: u32, owner: Option<ConnectionId>) -> Self {
         let count = block_count(piece_length);
         Self {
             blocks: vec![BlockState::default(); count as usize],
@@ -42,7 +54,20 @@ impl Partial {
             free: count,
             received: 0,
             first_free: 0,
+            owner,
+            started: now,
+            stalls: now + STALLED_AFTER,
         }
+    }
+
+    /// A block came.
+    pub(crate) fn moved(&mut self, now: Instant) {
+        self.stalls = (now + STALLED_AFTER).min(self.started + SLOW_AFTER);
+    }
+
+    /// Somebody was asked to help.
+    pub(crate) fn helped(&mut self, now: Instant) {
+        self.stalls = now + STALLED_AFTER;
     }
 
     pub(crate) fn has_free(&self) -> bool {
@@ -111,7 +136,7 @@ impl Partial {
     ) {
         let mut open: Vec<(usize, u32)> = (0..)
             .zip(&self.blocks)
-            .filter(|(_, block)| block.from.is_none() && block.requesters().all(|asked| asked != connection))
+            .filter(|(_, block)| block.asked.is_some() && block.requesters().all(|asked| asked != connection))
             .map(|(index, block)| (block.requesters().count(), index))
             .filter(|(requesters, _)| *requesters < copies)
             .collect();
@@ -155,10 +180,5 @@ impl Partial {
         *block = BlockState { from: Some(connection), ..BlockState::default() };
         self.received += 1;
         Some(others)
-    }
-
-    /// Who sent each block that came.
-    pub(crate) fn senders(&self) -> impl Iterator<Item = ConnectionId> + '_ {
-        self.blocks.iter().filter_map(|block| block.from)
     }
 }

@@ -1,19 +1,12 @@
 //! Which block to ask from whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use downpour_base::{Bitfield, Block, ConnectionId, Instant, Map, MapKey, Rng, Seed};
+use downpour_base::{Bitfield, Block, ConnectionId, Instant, Map, MapKey, Rng, Seed, Set};
 
 use crate::partial::Partial;
 use crate::{PeerPieces, PieceSet, Priority};
 
-/// From how many peers a block is asked at once in endgame.
-const ENDGAME_COPIES: usize = 4;
-/// How many pieces one endgame pick looks at.
-const ENDGAME_PIECES: usize = 16;
-/// How many words of 64 pieces a pick looks at in one class before it tries the next. Two dense sets that have
-/// nothing in common, such as the odd and the even pieces, can only be told apart by looking at all of them.
-const PROBES: u32 = 64;
 /// Up to this many copies, rarity is exact.
 const EXACT_RARITY: u16 = 15;
 
@@ -34,12 +27,12 @@ pub enum Receipt {
 
 /// Orders the classes: the lowest is picked first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Class {
+pub(crate) struct Class {
     /// 7 minus the priority.
-    reluctance: u8,
+    pub(crate) reluctance: u8,
     /// 0 for a started piece.
-    fresh: u8,
-    rarity: u8,
+    pub(crate) fresh: u8,
+    pub(crate) rarity: u8,
 }
 
 /// Keeps track of every piece and block of a torrent, and picks.
@@ -52,24 +45,29 @@ pub struct Picker {
     piece_length: u32,
     have: Bitfield,
     /// Wanted and not had: decides interest.
-    missing: PieceSet,
+    pub(crate) missing: PieceSet,
     /// Started pieces whose blocks have all been asked for, but have not all come.
-    exhausted: PieceSet,
-    classes: BTreeMap<Class, PieceSet>,
+    pub(crate) exhausted: PieceSet,
+    pub(crate) classes: BTreeMap<Class, PieceSet>,
     /// An empty set to reuse, since classes come and go.
     spare: Option<PieceSet>,
     /// Where each piece is.
-    class_of: Vec<Option<Class>>,
-    partials: Map<u32, Partial>,
-    started_bytes: u64,
+    pub(crate) class_of: Vec<Option<Class>>,
+    pub(crate) partials: Map<u32, Partial>,
+    /// The incomplete ones by when they stall.
+    pub(crate) stalls: BTreeSet<(Instant, u32)>,
+    /// Pieces that one peer alone is to be asked for, and those that it is.
+    pub(crate) distrusted: Set<u32>,
+    pub(crate) owned: BTreeSet<(ConnectionId, u32)>,
+    pub(crate) started_bytes: u64,
     /// Copies among the peers that are not seeds; a seed adds one to all alike, which changes no order.
     copies: Vec<u16>,
     seeds: u32,
     priorities: Vec<Priority>,
-    deadlines: BTreeMap<(Instant, u32), ()>,
+    pub(crate) deadlines: BTreeMap<(Instant, u32), ()>,
     deadline_of: Map<u32, Instant>,
-    sequential: bool,
-    rng: Rng,
+    pub(crate) sequential: bool,
+    pub(crate) rng: Rng,
 }
 
 impl Picker {
@@ -90,6 +88,9 @@ impl Picker {
             spare: None,
             class_of: vec![None; count as usize],
             partials: key.map(),
+            stalls: BTreeSet::new(),
+            distrusted: key.set(),
+            owned: BTreeSet::new(),
             started_bytes: 0,
             copies: vec![0; count as usize],
             seeds: 0,
@@ -173,10 +174,18 @@ impl Picker {
         self.reclassify(piece);
     }
 
-    /// Whether a peer has a piece that is wanted.
+    /// A piece that a peer has and that is wanted, if there is one: a peer is interesting as long as that one is
+    /// [`missing`](Self::is_missing). Searched from `from` on: who begins with the last answer looks at each piece once while a
+    /// download lasts, and not with every piece that comes.
     #[must_use]
-    pub fn is_interesting(&self, pieces: &PeerPieces) -> bool {
-        pieces.first_in(&self.missing, 0).is_some()
+    pub fn interesting_piece(&self, pieces: &PeerPieces, from: u32) -> Option<u32> {
+        pieces.first_in(&self.missing, from)
+    }
+
+    /// Whether `piece` is wanted and not had.
+    #[must_use]
+    pub fn is_missing(&self, piece: u32) -> bool {
+        self.missing.contains(piece)
     }
 
     /// How much `piece` is wanted.
@@ -191,6 +200,15 @@ impl Picker {
             *slot = priority;
             self.reclassify(piece);
         }
+    }
+
+    /// Changes how much each piece is wanted: those past the end of `priorities` stay as they are. O(pieces).
+    pub fn set_priorities(&mut self, priorities: impl IntoIterator<Item = Priority>) {
+        (0..self.piece_count()).zip(priorities).for_each(|(piece, priority)| {
+            if self.priority(piece) != priority {
+                self.set_priority(piece, priority);
+            }
+        });
     }
 
     /// Sets or clears the time by which `piece` is needed. It is then wanted whatever its priority.
@@ -219,64 +237,11 @@ impl Picker {
         }
     }
 
-    /// Asks `connection`, which has `pieces`, for up to `max` blocks, and appends them to `out`.
-    ///
-    /// No more than `fresh_bytes` of pieces that nobody has started are started for it, a short last piece counting like
-    /// the others. Returns whether one was passed over for that; then this peer may be asked for what others were
-    /// asked for, as in endgame. See also [`drop_orphan`](Self::drop_orphan).
-    pub fn pick(
-        &mut self,
-        connection: ConnectionId,
-        pieces: &PeerPieces,
-        max: usize,
-        mut fresh_bytes: u64,
-        out: &mut Vec<Block>,
-    ) -> bool {
-        let wanted = out.len().saturating_add(max);
-        let mut passed_over = false;
-        while out.len() < wanted {
-            let Some(mut piece) = self.best_piece(pieces, !passed_over) else { break };
-            if !self.may_start(piece, fresh_bytes) {
-                passed_over = true;
-                let Some(started) = self.best_piece(pieces, false) else { break };
-                piece = started;
-            }
-            let started_before = self.started_bytes;
-            self.pick_piece(connection, piece, wanted - out.len(), fresh_bytes, out);
-            fresh_bytes = fresh_bytes.saturating_sub(self.started_bytes - started_before);
+    /// The next copy of `piece` is to come from one peer alone, so that it is clear who sent what.
+    pub fn distrust(&mut self, piece: u32) {
+        if piece < self.piece_count() {
+            self.distrusted.insert(piece);
         }
-        if out.len() < wanted && (passed_over || self.classes.is_empty()) {
-            self.pick_endgame(connection, pieces, wanted, out);
-        }
-        passed_over
-    }
-
-    /// Asks `connection` for up to `max` blocks of `piece` alone, such as one that it allows when choked (BEP 6); none
-    /// if nobody has started it and a piece has more than `fresh_bytes`.
-    pub fn pick_piece(
-        &mut self,
-        connection: ConnectionId,
-        piece: u32,
-        max: usize,
-        fresh_bytes: u64,
-        out: &mut Vec<Block>,
-    ) {
-        let pickable = self.class_of.get(piece as usize).copied().flatten().is_some();
-        if !pickable || !self.may_start(piece, fresh_bytes) {
-            return;
-        }
-        let (size, reserved) = (self.piece_size(piece), u64::from(self.piece_length));
-        let started_bytes = &mut self.started_bytes;
-        let partial = self.partials.entry(piece).or_insert_with(|| {
-            *started_bytes += reserved;
-            Partial::new(size)
-        });
-        partial.take_free(piece, connection, max, out);
-        self.reclassify(piece);
-    }
-
-    fn may_start(&self, piece: u32, fresh_bytes: u64) -> bool {
-        self.partials.contains_key(&piece) || u64::from(self.piece_length) <= fresh_bytes
     }
 
     /// The piece lengths of all pieces that are started and neither passed nor failed, in bytes.
@@ -300,53 +265,12 @@ impl Picker {
 
     /// Forgets what is known of a started piece.
     fn drop_partial(&mut self, piece: u32) {
-        if self.partials.remove(&piece).is_some() {
+        if let Some(partial) = self.partials.remove(&piece) {
+            self.stalls.remove(&(partial.stalls, piece));
+            if let Some(owner) = partial.owner {
+                self.owned.remove(&(owner, piece));
+            }
             self.started_bytes -= u64::from(self.piece_length);
-        }
-    }
-
-    /// The piece to ask a peer for, only a started one unless `fresh`.
-    fn best_piece(&mut self, pieces: &PeerPieces, fresh: bool) -> Option<u32> {
-        let due = self.deadlines.keys().map(|key| key.1);
-        let due =
-            due.filter(|piece| self.class_of[*piece as usize].is_some_and(|class| fresh || class.fresh == 0));
-        if let Some(piece) = due.into_iter().find(|piece| pieces.contains(*piece)) {
-            return Some(piece);
-        }
-        let random = self.rng.below(u64::from(self.piece_count())) as u32;
-        let from = if self.sequential { 0 } else { random };
-        let class = |reluctance, fresh, rarity| Class { reluctance, fresh, rarity };
-        (0..=7).find_map(|reluctance| {
-            let level = class(reluctance, 0, 0)..=class(reluctance, u8::from(fresh), u8::MAX);
-            let within = |budget| {
-                self.classes
-                    .range(level.clone())
-                    .find_map(|(_, set)| pieces.first_in_within(set, from, budget))
-            };
-            // Whoever has a piece that can be picked gets one, however long it takes.
-            within(PROBES).or_else(|| within(u32::MAX))
-        })
-    }
-
-    fn pick_endgame(
-        &mut self,
-        connection: ConnectionId,
-        pieces: &PeerPieces,
-        wanted: usize,
-        out: &mut Vec<Block>,
-    ) {
-        let mut from = self.rng.below(u64::from(self.piece_count())) as u32;
-        let mut first = None;
-        for _ in 0..ENDGAME_PIECES {
-            let Some(piece) = pieces.first_in(&self.exhausted, from) else { return };
-            if out.len() >= wanted || first == Some(piece) {
-                return;
-            }
-            first = first.or(Some(piece));
-            if let Some(partial) = self.partials.get_mut(&piece) {
-                partial.take_endgame(piece, connection, ENDGAME_COPIES, wanted - out.len(), out);
-            }
-            from = piece + 1;
         }
     }
 
@@ -357,19 +281,27 @@ impl Picker {
             return false;
         };
         partial.abandon(connection, index);
+        let owner = partial.owner;
         if partial.is_untouched() {
             self.drop_partial(block.piece);
+        } else if owner == Some(connection) {
+            self.share(block.piece);
         }
         self.reclassify(block.piece);
         true
     }
 
     /// A block came from `connection`. Whether it had been asked for is the caller's to know.
-    pub fn received(&mut self, connection: ConnectionId, block: Block) -> Receipt {
+    pub fn received(&mut self, now: Instant, connection: ConnectionId, block: Block) -> Receipt {
         let Some(partial) = self.partials.get_mut(&block.piece) else { return Receipt::Unwanted };
         let Some(index) = partial.position(block) else { return Receipt::Unwanted };
         let Some(others) = partial.receive(connection, index) else { return Receipt::Unwanted };
         let complete = partial.is_complete();
+        self.stalls.remove(&(partial.stalls, block.piece));
+        partial.moved(now);
+        if !complete {
+            self.stalls.insert((partial.stalls, block.piece));
+        }
         self.reclassify(block.piece);
         Receipt::Accepted { complete, others }
     }
@@ -377,6 +309,7 @@ impl Picker {
     /// `piece` is had, verified and stored.
     pub fn piece_passed(&mut self, piece: u32) {
         self.drop_partial(piece);
+        self.distrusted.remove(&piece);
         self.have.insert(piece);
         self.set_deadline(piece, None);
         self.reclassify(piece);
@@ -388,15 +321,6 @@ impl Picker {
         self.reclassify(piece);
     }
 
-    /// Who sent blocks of `piece`, which is not yet passed or failed: each once, ascending.
-    #[must_use]
-    pub fn senders(&self, piece: u32) -> Vec<ConnectionId> {
-        let mut senders: Vec<_> = self.partials.get(&piece).into_iter().flat_map(Partial::senders).collect();
-        senders.sort_unstable();
-        senders.dedup();
-        senders
-    }
-
     /// `piece` is no longer had.
     pub fn piece_lost(&mut self, piece: u32) {
         self.have.remove(piece);
@@ -404,7 +328,7 @@ impl Picker {
     }
 
     /// Puts `piece`, if there is one of that number, where it belongs. O(log n).
-    fn reclassify(&mut self, piece: u32) {
+    pub(crate) fn reclassify(&mut self, piece: u32) {
         if piece >= self.piece_count() {
             return;
         }
@@ -412,9 +336,10 @@ impl Picker {
         let due = self.deadline_of.contains_key(&piece);
         let wanted = !self.have.contains(piece) && (priority > Priority::SKIP || due);
         let partial = self.partials.get(&piece);
-        let pickable = wanted && partial.is_none_or(Partial::has_free);
+        let shared = partial.is_none_or(|partial| partial.owner.is_none());
+        let pickable = wanted && shared && partial.is_none_or(Partial::has_free);
         let exhausted =
-            wanted && partial.is_some_and(|partial| !partial.has_free() && !partial.is_complete());
+            wanted && shared && partial.is_some_and(|partial| !partial.has_free() && !partial.is_complete());
         let class = pickable.then(|| Class {
             reluctance: 7 - priority.level(),
             fresh: u8::from(partial.is_none()),

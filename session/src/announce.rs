@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use downpour_base::{Instant, Machine, Map, MapKey, PeerEndpoint, Seed, TorrentId};
 use downpour_tracker::client::{self, Client};
 
-use crate::session::{Output, Session, Timer};
+use crate::Output;
+use crate::session::{Session, Timer};
 
 /// Peers that are kept for a torrent while it wakes up.
 const MAX_FOUND: usize = 200;
@@ -31,8 +32,6 @@ pub(crate) struct Announcing {
 pub(crate) struct Role {
     /// BEP 27.
     pub(crate) private: bool,
-    /// Whether all that is wanted is had, as far as is known.
-    finished: bool,
     /// Whether this run saw it unfinished, so that it can become complete.
     unfinished_seen: bool,
     /// Whether it ran, so that it goes on when it is no longer paused.
@@ -42,8 +41,8 @@ pub(crate) struct Role {
 }
 
 impl Role {
-    pub(crate) fn new(private: bool, finished: bool) -> Self {
-        Self { private, finished, unfinished_seen: false, ran: false, announced: false }
+    pub(crate) fn new(private: bool) -> Self {
+        Self { private, unfinished_seen: false, ran: false, announced: false }
     }
 }
 
@@ -75,25 +74,28 @@ impl Session {
         self.timers.set(Timer::Announce, self.announcing.client.poll_timeout());
     }
 
-    /// A torrent runs from now on, if it is not paused.
+    /// A torrent runs from now on, if nothing keeps it from running.
     pub(crate) fn run(&mut self, now: Instant, torrent: TorrentId) {
         let Some(record) = self.torrents.get_mut(&torrent) else { return };
         record.role.ran = true;
-        if !record.paused && !self.announcing.closing && !record.role.announced {
+        if !record.is_stopped() && !self.announcing.closing && !record.role.announced {
             record.role.announced = true;
             self.tell_trackers(now, client::Input::Start { torrent });
         }
     }
 
-    pub(crate) fn role_paused(&mut self, now: Instant, torrent: TorrentId) {
+    /// What keeps a torrent from running, or nothing any more, is known to its trackers.
+    pub(crate) fn start_or_stop_announcing(&mut self, now: Instant, torrent: TorrentId) {
         let Some(record) = self.torrents.get_mut(&torrent) else { return };
-        if !record.paused && record.role.ran {
-            self.run(now, torrent);
-        } else if record.paused {
-            self.announcing.found.remove(&torrent);
-            if std::mem::take(&mut record.role.announced) {
-                self.tell_trackers(now, client::Input::Stop { torrent });
+        if !record.is_stopped() {
+            if record.role.ran {
+                self.run(now, torrent);
             }
+            return;
+        }
+        self.announcing.found.remove(&torrent);
+        if std::mem::take(&mut record.role.announced) {
+            self.tell_trackers(now, client::Input::Stop { torrent });
         }
     }
 
@@ -108,12 +110,8 @@ impl Session {
 
     /// The swarm says whether it has all that is wanted.
     pub(crate) fn role_demands(&mut self, now: Instant, torrent: TorrentId, finished: bool) {
-        if !self.is_active(torrent) {
-            return;
-        }
         let Some(record) = self.torrents.get_mut(&torrent) else { return };
         let role = &mut record.role;
-        role.finished = finished;
         if !finished {
             role.unfinished_seen = true;
         } else if std::mem::take(&mut role.unfinished_seen) {
@@ -123,7 +121,7 @@ impl Session {
 
     pub(crate) fn peers_wanted(&self, torrent: TorrentId) -> u32 {
         match self.torrents.get(&torrent) {
-            Some(record) if !record.role.finished => WANTED_UNFINISHED,
+            Some(record) if !record.finished => WANTED_UNFINISHED,
             // A sleeping torrent that has everything waits for calls.
             Some(_) if self.is_active(torrent) => WANTED_FINISHED,
             _ => 0,
@@ -135,7 +133,7 @@ impl Session {
             return self.outputs.push_back(Output::Peers { torrent, endpoints });
         }
         let Some(record) = self.torrents.get(&torrent) else { return };
-        if !record.paused && !record.role.finished {
+        if !record.is_stopped() && !record.finished {
             endpoints.truncate(MAX_FOUND);
             self.announcing.found.insert(torrent, endpoints);
             self.activate(torrent);

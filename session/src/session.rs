@@ -2,270 +2,60 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use core::net::SocketAddr;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use downpour_base::{
-    ConnectionId, Deadlines, InfoHash, InfoHashV1, Instant, Machine, Map, MapKey, PeerEndpoint, PeerId, Rng,
-    Seed, TorrentId,
+    ConnectionId, Deadlines, InfoHash, InfoHashV1, Instant, Machine, Map, MapKey, PeerEndpoint, Rng, Seed,
+    TorrentId,
 };
 use downpour_swarm::{Allowance, Budget, Demand, Direction};
 use downpour_tracker::client;
-use thiserror::Error;
 
 use crate::announce::{Announcing, Role};
-use crate::{Settings, TokenBucket};
+use crate::limits::MAX_WAITING;
+use crate::queue::Queue;
+use crate::visitors::Visitors;
+use crate::{Input, Output, RefuseReason, SeedingGoal, Settings, TokenBucket};
 
 /// How often hungry torrents are fed when there is a limit.
 const FEEDING_INTERVAL: Duration = Duration::from_millis(50);
-/// Incoming connections that may wait while a dormant torrent wakes up.
-const MAX_WAITING: usize = 64;
-
-/// What happens to a session.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Input {
-    /// The user added a torrent. It is dormant until something wakes it.
-    Add {
-        /// Under which number it is known.
-        torrent: TorrentId,
-        /// Which torrent.
-        info_hash: InfoHash,
-        /// Tracker URLs in tiers (BEP 12).
-        trackers: Vec<Vec<String>>,
-        /// Whether it says that peers may come from its trackers only (BEP 27).
-        private: bool,
-        /// Whether it is paused.
-        paused: bool,
-        /// Whether all that is wanted is had, as its resume state says. Then it is announced at once, and without
-        /// being woken.
-        finished: bool,
-    },
-    /// The user removed a torrent. Its last [`Totals`](Self::Totals) are told before.
-    Remove {
-        /// Which one.
-        torrent: TorrentId,
-    },
-    /// The user wants a torrent to run.
-    Wake {
-        /// Which one.
-        torrent: TorrentId,
-    },
-    /// The user paused a torrent, or lets it go on. Who calls for a paused torrent is refused.
-    Pause {
-        /// Which one.
-        torrent: TorrentId,
-        /// Whether it is paused now.
-        paused: bool,
-    },
-    /// An [`Output::Activate`] is carried out: the torrent's swarm exists.
-    Activated {
-        /// Which one.
-        torrent: TorrentId,
-    },
-    /// An [`Output::Deactivate`] is carried out, or an [`Output::Activate`] could not be.
-    Deactivated {
-        /// Which one.
-        torrent: TorrentId,
-    },
-    /// Somebody called, for this torrent.
-    Incoming {
-        /// On which connection.
-        connection: ConnectionId,
-        /// As it stands in the handshake.
-        info_hash: InfoHashV1,
-    },
-    /// A torrent's needs changed.
-    Demand {
-        /// Which one.
-        torrent: TorrentId,
-        /// To what.
-        demand: Demand,
-    },
-    /// A torrent has used up its allowance.
-    Starved {
-        /// Which one.
-        torrent: TorrentId,
-        /// Which way.
-        direction: Direction,
-    },
-    /// Limits on one torrent alone, in bytes per second.
-    LimitTorrent {
-        /// Which one.
-        torrent: TorrentId,
-        /// Which way.
-        direction: Direction,
-        /// `None` for no limit of its own.
-        bytes_per_second: Option<u64>,
-    },
-    /// The user changed the settings.
-    Settings(Settings),
-    /// Who we are, for trackers.
-    Identity {
-        /// What we call ourselves.
-        peer_id: PeerId,
-        /// The port that peers can reach us on.
-        port: u16,
-    },
-    /// The answer to `Effect::Totals`, at once if it can be; welcome unasked too.
-    Totals {
-        /// Which torrent.
-        torrent: TorrentId,
-        /// Bytes of payload sent, in this session.
-        uploaded: u64,
-        /// Bytes of payload received, in this session.
-        downloaded: u64,
-        /// Bytes that are missing.
-        left: u64,
-    },
-    /// The answer to `Effect::Http`.
-    HttpDone {
-        /// Which one.
-        job: client::JobId,
-        /// What came.
-        result: Result<client::HttpResponse, client::HttpError>,
-    },
-    /// The answer to `Effect::Resolve`.
-    Resolved {
-        /// Which one.
-        job: client::JobId,
-        /// The addresses, best first.
-        result: Result<Vec<SocketAddr>, client::ResolveError>,
-    },
-    /// A datagram came.
-    Datagram {
-        /// From where.
-        from: SocketAddr,
-        /// What.
-        payload: Vec<u8>,
-    },
-    /// The user wants an announce now.
-    Reannounce {
-        /// Of which torrent.
-        torrent: TorrentId,
-        /// Whether even before the tracker's minimum interval is over.
-        ignore_min_interval: bool,
-    },
-    /// The user adds a tracker.
-    AddTracker {
-        /// To which torrent.
-        torrent: TorrentId,
-        /// Where it is.
-        url: String,
-        /// In which tier, from 0.
-        tier: u8,
-    },
-    /// The user takes a tracker away.
-    RemoveTracker {
-        /// From which torrent.
-        torrent: TorrentId,
-        /// Where it is.
-        url: String,
-    },
-    /// The user changes all trackers.
-    ReplaceTrackers {
-        /// Of which torrent.
-        torrent: TorrentId,
-        /// URLs in tiers.
-        tiers: Vec<Vec<String>>,
-    },
-    /// The user asks for the numbers of a swarm (BEP 48).
-    Scrape {
-        /// Of which torrent.
-        torrent: TorrentId,
-    },
-    /// The program ends: the trackers are told, and [`Output::ShutDown`] says when that is done or given up.
-    Shutdown,
-}
-
-/// What a session wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Output {
-    /// Load a torrent and make its swarm; answered by [`Input::Activated`] or [`Input::Deactivated`].
-    Activate {
-        /// Which one.
-        torrent: TorrentId,
-    },
-    /// Drop a torrent's swarm, and everything it holds; answered by [`Input::Deactivated`].
-    Deactivate {
-        /// Which one.
-        torrent: TorrentId,
-    },
-    /// A connection belongs to a torrent.
-    Attach {
-        /// Which connection.
-        connection: ConnectionId,
-        /// Which torrent.
-        torrent: TorrentId,
-    },
-    /// A connection belongs to nobody here.
-    Refuse {
-        /// Which one.
-        connection: ConnectionId,
-        /// Why.
-        reason: RefuseReason,
-    },
-    /// What a torrent may have from now on.
-    Budget {
-        /// Which one.
-        torrent: TorrentId,
-        /// How much.
-        budget: Budget,
-    },
-    /// More bytes may flow.
-    Allowance {
-        /// Of which torrent.
-        torrent: TorrentId,
-        /// Which way.
-        direction: Direction,
-        /// How much.
-        allowance: Allowance,
-    },
-    /// Peers of a torrent became known. It is active.
-    Peers {
-        /// Of which torrent.
-        torrent: TorrentId,
-        /// Where they are.
-        endpoints: Vec<PeerEndpoint>,
-    },
-    /// The client of trackers wants something done or known.
-    Tracker(client::Output),
-    /// After [`Input::Shutdown`]: the trackers are told, or the time for it is over.
-    ShutDown,
-}
-
-/// Why an incoming connection is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum RefuseReason {
-    /// No torrent of this session has that info-hash.
-    #[error("no such torrent here")]
-    UnknownTorrent,
-    /// The session has as many connections as it may.
-    #[error("too many connections")]
-    TooManyConnections,
-    /// The torrent is paused.
-    #[error("the torrent is paused")]
-    Paused,
-    /// The torrent could not be loaded.
-    #[error("the torrent cannot be loaded")]
-    NotLoaded,
-}
 
 /// What is kept of each torrent: all that is kept of a dormant one.
 #[derive(Debug)]
 pub(crate) struct Record {
     info_hash: InfoHash,
     pub(crate) paused: bool,
-    state: State,
+    pub(crate) state: State,
     pub(crate) role: Role,
+    /// Its place in the queue.
+    pub(crate) place: i64,
+    pub(crate) auto_managed: bool,
+    /// Whether the user wants it to run.
+    pub(crate) wanted: bool,
+    pub(crate) queued: bool,
+    /// Whether it was finished when last heard of.
+    pub(crate) finished: bool,
+    pub(crate) goal: Option<SeedingGoal>,
+    /// Whether its goal is reached, and whether the user wants it seeded all the same.
+    pub(crate) done: bool,
+    pub(crate) goal_waived: bool,
+    pub(crate) ratio_told: Option<u32>,
+    pub(crate) seeding_since: Option<Instant>,
+    pub(crate) seeded: Duration,
     /// Limits of its own, for [`Direction::Download`] and [`Direction::Upload`].
     limits: [Option<TokenBucket>; 2],
 }
 
+impl Record {
+    /// Whether the user, the queue or a reached goal keeps it from running.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.paused || self.queued || self.done
+    }
+}
+
 #[derive(Debug)]
-enum State {
+pub(crate) enum State {
     Dormant,
     /// Being loaded; who called meanwhile.
     Waking(Vec<ConnectionId>),
@@ -277,6 +67,7 @@ enum State {
     Active {
         demand: Demand,
         budget: Option<Budget>,
+        since: Instant,
     },
 }
 
@@ -289,7 +80,13 @@ pub struct Session {
     pub(crate) settings: Settings,
     pub(crate) torrents: Map<TorrentId, Record>,
     by_hash: Map<InfoHashV1, TorrentId>,
-    active: BTreeSet<TorrentId>,
+    pub(crate) active: BTreeSet<TorrentId>,
+    pub(crate) queue: Queue,
+    /// How many torrents wait, and when the queue is looked at next.
+    pub(crate) queued: u32,
+    pub(crate) manage_at: Option<Instant>,
+    visitors: Visitors,
+    external: [Option<IpAddr>; 2],
     /// Sums over the active torrents.
     connections: u32,
     interested_torrents: u32,
@@ -308,6 +105,8 @@ pub(crate) enum Timer {
     Announce,
     Feed,
     Sleep(TorrentId),
+    SeedTime(TorrentId),
+    Manage,
 }
 
 impl Session {
@@ -321,6 +120,11 @@ impl Session {
             torrents: key.map(),
             by_hash: key.map(),
             active: BTreeSet::new(),
+            queue: Queue::default(),
+            queued: 0,
+            manage_at: None,
+            visitors: Visitors::new(key),
+            external: [None; 2],
             connections: 0,
             interested_torrents: 0,
             unfinished_torrents: 0,
@@ -379,6 +183,9 @@ impl Session {
         for torrent in self.active.clone() {
             self.start_flow(torrent);
         }
+        let all: Vec<TorrentId> = self.torrents.keys().copied().collect();
+        all.into_iter().for_each(|torrent| self.set_goal(torrent));
+        self.manage_soon(now, Duration::ZERO);
         self.share();
     }
 
@@ -438,6 +245,7 @@ impl Session {
         let new = Budget {
             upload_slots: if self.settings.upload_slots == 0 { 0 } else { slots },
             connections: connections.min(self.settings.connections_per_torrent),
+            connections_per_address: self.settings.connections_per_address,
             memory_bytes: memory,
         };
         for torrent in &self.active {
@@ -455,6 +263,10 @@ impl Session {
         else {
             return;
         };
+        // Two threads may tell of two changes in the wrong order.
+        if demand.number < old.number {
+            return;
+        }
         let old = std::mem::replace(old, demand);
         self.connections = self.connections - old.connections + demand.connections;
         self.interested_torrents =
@@ -465,6 +277,9 @@ impl Session {
         let sleep = idle.then_some(now + self.settings.dormant_after);
         self.timers.set(Timer::Sleep(torrent), sleep);
         self.share();
+        if (old.finished, old.slow) != (demand.finished, demand.slow) {
+            self.torrents_changed(now);
+        }
     }
 
     pub(crate) fn activate(&mut self, torrent: TorrentId) {
@@ -480,7 +295,8 @@ impl Session {
 
     fn activated(&mut self, now: Instant, torrent: TorrentId) {
         let Some(record) = self.torrents.get_mut(&torrent) else { return };
-        let active = State::Active { demand: Demand::default(), budget: None };
+        let demand = Demand { slow: true, ..Demand::default() };
+        let active = State::Active { demand, budget: None, since: now };
         let State::Waking(waiting) = std::mem::replace(&mut record.state, active) else { return };
         self.active.insert(torrent);
         self.unfinished_torrents += 1;
@@ -488,7 +304,15 @@ impl Session {
         self.share();
         // A torrent that nobody needs after all goes back to sleep.
         self.timers.set(Timer::Sleep(torrent), None);
-        self.demand(now, torrent, Demand::default());
+        self.demand(now, torrent, demand);
+        if let Some(record) = self.torrents.get_mut(&torrent) {
+            record.ratio_told = None;
+        }
+        self.set_goal(torrent);
+        self.torrents_changed(now);
+        for address in self.external.into_iter().flatten() {
+            self.outputs.push_back(Output::ExternalAddress { torrent, address });
+        }
         for connection in waiting {
             self.outputs.push_back(Output::Attach { connection, torrent });
         }
@@ -497,7 +321,8 @@ impl Session {
 
     /// Takes a torrent out of all sums.
     fn leave(&mut self, now: Instant, torrent: TorrentId) {
-        self.demand(now, torrent, Demand { finished: true, ..Demand::default() });
+        let none = Demand { finished: true, slow: true, number: u64::MAX, ..Demand::default() };
+        self.demand(now, torrent, none);
         self.timers.set(Timer::Sleep(torrent), None);
         self.active.remove(&torrent);
         self.hungry.iter_mut().for_each(|hungry| {
@@ -515,7 +340,14 @@ impl Session {
                 record.state = State::Waking(waiting);
                 self.outputs.push_back(Output::Activate { torrent });
             }
-            State::Waking(waiting) | State::Sleeping { waiting, .. } => self.refuse(waiting),
+            State::Waking(waiting) => {
+                // It is not tried again before the user wants it.
+                record.wanted = false;
+                self.refuse(waiting);
+                self.set_queued(now, torrent, false);
+                self.torrents_changed(now);
+            }
+            State::Sleeping { waiting, .. } => self.refuse(waiting),
             State::Dormant | State::Active { .. } => {}
         }
     }
@@ -526,28 +358,68 @@ impl Session {
         }
     }
 
-    fn incoming(&mut self, connection: ConnectionId, info_hash: InfoHashV1) {
-        let refuse = |reason| Output::Refuse { connection, reason };
+    /// Somebody opened a connection to us. If it is not to be closed at once, [`Input::Incoming`] or
+    /// [`Input::Closed`] tells what becomes of it.
+    ///
+    /// # Errors
+    /// If it is to be closed: that address calls too often, or too many connections have yet to say what for they are. An
+    /// [`Event::ConnectionRefused`] tells of it.
+    pub fn admit(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        endpoint: PeerEndpoint,
+    ) -> Result<(), RefuseReason> {
+        let admitted = self.visitors.admit(now, connection, endpoint, self.settings.incoming_per_minute);
+        if let Err(reason) = admitted {
+            let event = self.visitors.refused(now, endpoint, reason);
+            self.outputs.extend(event.map(Output::Event));
+        }
+        admitted
+    }
+
+    fn incoming(&mut self, now: Instant, connection: ConnectionId, info_hash: InfoHashV1) {
+        let endpoint = self.visitors.arrived(connection);
+        if let Some(reason) = self.route(connection, info_hash) {
+            self.outputs.push_back(Output::Refuse { connection, reason });
+            let event = endpoint.and_then(|endpoint| self.visitors.refused(now, endpoint, reason));
+            self.outputs.extend(event.map(Output::Event));
+        }
+    }
+
+    /// Brings a connection to its torrent, or says why not.
+    fn route(&mut self, connection: ConnectionId, info_hash: InfoHashV1) -> Option<RefuseReason> {
         let Some(torrent) = self.find(info_hash) else {
-            return self.outputs.push_back(refuse(RefuseReason::UnknownTorrent));
+            return Some(RefuseReason::UnknownTorrent);
         };
         if self.connections >= self.settings.connections {
-            return self.outputs.push_back(refuse(RefuseReason::TooManyConnections));
+            return Some(RefuseReason::TooManyConnections);
         }
-        if self.torrents.get(&torrent).is_some_and(|record| record.paused) {
-            return self.outputs.push_back(refuse(RefuseReason::Paused));
+        let record = self.torrents.get(&torrent)?;
+        if record.paused {
+            return Some(RefuseReason::Paused);
+        }
+        if record.done {
+            return Some(RefuseReason::SeedingDone);
+        }
+        let active = self.active.contains(&torrent);
+        if record.queued || (record.auto_managed && !active && !self.has_seed_slot()) {
+            return Some(RefuseReason::Queued);
         }
         self.activate(torrent);
-        match self.torrents.get_mut(&torrent).map(|record| &mut record.state) {
+        let record = self.torrents.get_mut(&torrent)?;
+        record.wanted = true;
+        match Some(&mut record.state) {
             Some(State::Active { .. }) => self.outputs.push_back(Output::Attach { connection, torrent }),
             Some(State::Waking(waiting) | State::Sleeping { waiting, .. }) if waiting.len() < MAX_WAITING => {
                 waiting.push(connection);
             }
-            _ => self.outputs.push_back(refuse(RefuseReason::TooManyConnections)),
+            _ => return Some(RefuseReason::TooManyConnections),
         }
+        None
     }
 
-    fn sleep(&mut self, now: Instant, torrent: TorrentId) {
+    pub(crate) fn sleep(&mut self, now: Instant, torrent: TorrentId) {
         if self.active.contains(&torrent) {
             self.leave(now, torrent);
             if let Some(record) = self.torrents.get_mut(&torrent) {
@@ -572,8 +444,25 @@ impl Machine for Session {
     fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
             Input::Add { torrent, info_hash, trackers, private, paused, finished } => {
-                let (state, role) = (State::Dormant, Role::new(private, finished));
-                let record = Record { info_hash, paused, state, role, limits: [None; 2] };
+                let place = self.queue.push(torrent);
+                let record = Record {
+                    info_hash,
+                    paused,
+                    state: State::Dormant,
+                    role: Role::new(private),
+                    place,
+                    auto_managed: true,
+                    wanted: false,
+                    queued: false,
+                    finished,
+                    goal: None,
+                    done: false,
+                    goal_waived: false,
+                    ratio_told: None,
+                    seeding_since: None,
+                    seeded: Duration::ZERO,
+                    limits: [None; 2],
+                };
                 self.torrents.insert(torrent, record);
                 if let Some(v1) = info_hash.v1() {
                     self.by_hash.insert(v1, torrent);
@@ -586,7 +475,11 @@ impl Machine for Session {
             Input::Remove { torrent } => {
                 self.tell_trackers(now, client::Input::Remove { torrent });
                 self.sleep(now, torrent);
+                self.set_queued(now, torrent, false);
+                self.timers.set(Timer::SeedTime(torrent), None);
                 let Some(record) = self.torrents.remove(&torrent) else { return };
+                self.queue.remove(record.place);
+                self.torrents_changed(now);
                 if let Some(v1) = record.info_hash.v1() {
                     self.by_hash.remove(&v1);
                 }
@@ -596,19 +489,62 @@ impl Machine for Session {
                 }
             }
             // It is announced when it is loaded: before, nobody knows how much of it is there.
-            Input::Wake { torrent } => self.activate(torrent),
+            Input::Wake { torrent } => self.wake(now, torrent),
             Input::Pause { torrent, paused } => {
                 if let Some(record) = self.torrents.get_mut(&torrent) {
                     record.paused = paused;
-                    self.role_paused(now, torrent);
+                    let seeding = record.finished && !paused;
+                    if paused {
+                        self.set_queued(now, torrent, false);
+                    }
+                    self.set_seeding(now, torrent, seeding);
+                    self.torrents_changed(now);
+                    self.start_or_stop_announcing(now, torrent);
+                }
+            }
+            Input::Closed { connection } => {
+                self.visitors.arrived(connection);
+            }
+            Input::AutoManage { torrent, on } => {
+                if let Some(record) = self.torrents.get_mut(&torrent) {
+                    record.auto_managed = on;
+                    if !on && record.queued {
+                        self.set_queued(now, torrent, false);
+                        self.activate(torrent);
+                    }
+                    self.manage_soon(now, Duration::ZERO);
+                }
+            }
+            Input::MoveInQueue { torrent, to } => self.move_in_queue(now, torrent, to),
+            Input::SeedingGoal { torrent, goal } => {
+                if let Some(record) = self.torrents.get_mut(&torrent) {
+                    (record.goal, record.goal_waived) = (goal, false);
+                    self.set_goal(torrent);
+                }
+            }
+            Input::SeedRatioReached { torrent } => self.goal_reached(now, torrent),
+            Input::ExternalAddress(address) => {
+                let slot = &mut self.external[usize::from(address.to_canonical().is_ipv6())];
+                if slot.replace(address) != Some(address) {
+                    for torrent in &self.active {
+                        let torrent = *torrent;
+                        self.outputs.push_back(Output::ExternalAddress { torrent, address });
+                    }
                 }
             }
             Input::Activated { torrent } => self.activated(now, torrent),
             Input::Deactivated { torrent } => self.deactivated(now, torrent),
-            Input::Incoming { connection, info_hash } => self.incoming(connection, info_hash),
+            Input::Incoming { connection, info_hash } => self.incoming(now, connection, info_hash),
             Input::Demand { torrent, demand } => {
                 self.demand(now, torrent, demand);
-                self.role_demands(now, torrent, demand.finished);
+                if let Some(Record { state: State::Active { demand, .. }, finished, paused, .. }) =
+                    self.torrents.get_mut(&torrent)
+                {
+                    *finished = demand.finished;
+                    let (finished, seeding) = (demand.finished, demand.finished && !*paused);
+                    self.set_seeding(now, torrent, seeding);
+                    self.role_demands(now, torrent, finished);
+                }
             }
             Input::Starved { torrent, direction } => {
                 if !self.is_limited(torrent, direction) {
@@ -673,6 +609,8 @@ impl Machine for Session {
                 Timer::Announce => self.announce_due(now),
                 Timer::Feed => self.feed(now),
                 Timer::Sleep(torrent) => self.sleep(now, torrent),
+                Timer::SeedTime(torrent) => self.goal_reached(now, torrent),
+                Timer::Manage => self.manage(now),
             }
         }
     }

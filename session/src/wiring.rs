@@ -1,13 +1,13 @@
 //! Which machine's output is whose input. The engine and the simulator both go by this.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use downpour_base::{ConnectionId, PeerEndpoint, TorrentId};
 use downpour_swarm::{self as swarm, CloseReason, Event, JobId};
 use downpour_tracker::client;
 
-use crate::session::{self, RefuseReason};
+use crate::interface::{self as session, RefuseReason};
 
 /// What follows from an output.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub enum Effect<P> {
     Refuse(ConnectionId, RefuseReason),
     /// Accept an incoming connection's handshake, for a torrent.
     Attach(ConnectionId, TorrentId),
-    /// Hash and write a piece. Answer: `Stored` to the swarm.
+    /// Hash and write a piece. Answer: `Stored` or `NotStored` to the swarm.
     Store {
         /// Of which torrent.
         torrent: TorrentId,
@@ -48,6 +48,8 @@ pub enum Effect<P> {
         piece: u32,
         /// Its blocks in order.
         blocks: Vec<P>,
+        /// Whether the digests of its blocks are wanted even if it verifies.
+        digests: bool,
     },
     /// Sync a torrent's data and save its resume state.
     Checkpoint(TorrentId),
@@ -87,12 +89,12 @@ pub enum Effect<P> {
     },
     /// Say how a torrent stands. Answer: `Totals` to the session, at once.
     Totals(TorrentId),
-    /// A tracker says from which address our announces come (BEP 24). It may lie.
-    ExternalAddress(IpAddr),
     /// Tell the user what happened with a tracker.
     Tracker(client::Event),
     /// The session is shut down: the trackers are told.
     ShutDown,
+    /// Tell the user of what concerns the session.
+    SessionEvent(crate::Event),
 }
 
 /// Where an output of a torrent's swarm goes.
@@ -103,9 +105,12 @@ pub fn after_swarm<P>(torrent: TorrentId, output: swarm::Output<P>) -> Option<Ne
         Output::Dial { endpoint } => Next::Effect(Effect::Dial { torrent, endpoint }),
         Output::Wake { connection } => Next::Effect(Effect::Wake(connection)),
         Output::Close { connection, reason } => Next::Effect(Effect::Close(connection, reason)),
-        Output::Store { job, piece, blocks } => Next::Effect(Effect::Store { torrent, job, piece, blocks }),
+        Output::Store { job, piece, blocks, digests } => {
+            Next::Effect(Effect::Store { torrent, job, piece, blocks, digests })
+        }
         Output::Checkpoint => Next::Effect(Effect::Checkpoint(torrent)),
         Output::Event(event) => Next::Effect(Effect::Event(torrent, event)),
+        Output::SeedRatioReached => Next::Session(session::Input::SeedRatioReached { torrent }),
         Output::Starved { direction } => Next::Session(session::Input::Starved { torrent, direction }),
         Output::Demand(demand) => Next::Session(session::Input::Demand { torrent, demand }),
         _ => return None,
@@ -121,26 +126,34 @@ pub fn after_session<P>(output: session::Output) -> Option<Next<P>> {
         Output::Deactivate { torrent } => Next::Effect(Effect::Deactivate(torrent)),
         Output::Attach { connection, torrent } => Next::Effect(Effect::Attach(connection, torrent)),
         Output::Refuse { connection, reason } => Next::Effect(Effect::Refuse(connection, reason)),
+        Output::SeedRatio { torrent, per_mille } => Next::Swarm(torrent, swarm::Input::SeedRatio(per_mille)),
+        Output::ExternalAddress { torrent, address } => {
+            Next::Swarm(torrent, swarm::Input::ExternalAddress(address))
+        }
+        Output::Event(event) => Next::Effect(Effect::SessionEvent(event)),
         Output::Budget { torrent, budget } => Next::Swarm(torrent, swarm::Input::Budget(budget)),
         Output::Allowance { torrent, direction, allowance } => {
             Next::Swarm(torrent, swarm::Input::Allowance { direction, allowance })
         }
-        Output::Peers { torrent, endpoints } => Next::Swarm(torrent, swarm::Input::Peers { endpoints }),
-        Output::Tracker(output) => Next::Effect(after_tracker(output)?),
+        Output::Peers { torrent, endpoints } => {
+            Next::Swarm(torrent, swarm::Input::Peers { endpoints, source: swarm::PeerSource::Tracker })
+        }
+        Output::Tracker(output) => after_tracker(output)?,
         Output::ShutDown => Next::Effect(Effect::ShutDown),
     })
 }
 
-fn after_tracker<P>(output: client::Output) -> Option<Effect<P>> {
+fn after_tracker<P>(output: client::Output) -> Option<Next<P>> {
     use client::Output;
-    Some(match output {
+    Some(Next::Effect(match output {
+        // BEP 24. It may lie: then peers are called in another order (BEP 40).
+        Output::ExternalAddress { ip } => return Some(Next::Session(session::Input::ExternalAddress(ip))),
         Output::Http { job, url, timeout } => Effect::Http { job, url, timeout },
         Output::Resolve { job, host, port } => Effect::Resolve { job, host, port },
         Output::Cancel { job } => Effect::Cancel(job),
         Output::Datagram { to, payload } => Effect::Datagram { to, payload },
         Output::Totals { torrent } => Effect::Totals(torrent),
-        Output::ExternalAddress { ip } => Effect::ExternalAddress(ip),
         Output::Event(event) => Effect::Tracker(event),
         _ => return None,
-    })
+    }))
 }

@@ -12,6 +12,7 @@ struct World {
     session: Session,
     now: Instant,
     out: Vec<Output>,
+    reports: u64,
 }
 
 fn hash(torrent: u64) -> InfoHashV1 {
@@ -21,7 +22,7 @@ fn hash(torrent: u64) -> InfoHashV1 {
 impl World {
     fn new(settings: Settings) -> Self {
         let session = Session::new(Instant::ORIGIN, Seed::from_u64(1), settings);
-        Self { session, now: Instant::ORIGIN, out: Vec::new() }
+        Self { session, now: Instant::ORIGIN, out: Vec::new(), reports: 0 }
     }
 
     fn input(&mut self, input: Input) {
@@ -60,7 +61,9 @@ impl World {
     }
 
     fn demand(&mut self, torrent: TorrentId, interested: u32, connections: u32, finished: bool) {
-        self.input(Input::Demand { torrent, demand: Demand { interested, connections, finished } });
+        self.reports += 1;
+        let demand = Demand { interested, connections, finished, slow: false, number: self.reports };
+        self.input(Input::Demand { torrent, demand });
     }
 
     fn take(&mut self) -> Vec<Output> {
@@ -99,9 +102,12 @@ fn budgets_are_shared_by_need_and_told_when_they_change() {
     };
     let mut world = World::new(settings.clone());
     let one = world.active(1);
-    assert_eq!(world.budgets()[&one], Budget { upload_slots: 8, connections: 60, memory_bytes: 1000 });
+    assert_eq!(
+        world.budgets()[&one],
+        Budget { upload_slots: 8, connections: 60, connections_per_address: 4, memory_bytes: 1000 }
+    );
     let two = world.active(2);
-    let share = Budget { upload_slots: 8, connections: 50, memory_bytes: 500 };
+    let share = Budget { upload_slots: 8, connections: 50, connections_per_address: 4, memory_bytes: 500 };
     assert_eq!(world.budgets(), BTreeMap::from([(one, share), (two, share)]));
     world.demand(one, 3, 5, false);
     world.demand(two, 1, 5, false);

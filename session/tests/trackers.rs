@@ -89,7 +89,7 @@ impl World {
     }
 
     fn demand(&mut self, connections: u32, finished: bool) {
-        let demand = Demand { interested: 0, connections, finished };
+        let demand = Demand { connections, finished, ..Demand::default() };
         self.input(Input::Demand { torrent: TORRENT, demand });
     }
 }

@@ -17,8 +17,8 @@ pub struct NodeConfig {
     pub disk_bytes_per_second: u64,
     /// The limits of its session.
     pub settings: Settings,
-    /// Whether each block that it sends is damaged.
-    pub corrupts: bool,
+    /// How many of a hundred blocks that it sends are damaged.
+    pub corrupts_percent: u32,
     /// Whether its swarms are recorded.
     pub record: bool,
 }
@@ -32,7 +32,7 @@ impl Default for NodeConfig {
             delay: Duration::from_millis(10),
             disk_bytes_per_second: 100_000_000,
             settings: Settings::default(),
-            corrupts: false,
+            corrupts_percent: 0,
             record: false,
         }
     }

@@ -3,17 +3,28 @@
 use std::collections::BTreeMap;
 
 use downpour_base::{Bitfield, Block, Instant, TorrentId};
-use downpour_swarm::StoreResult;
+use downpour_swarm::{DiskFailure, Input, JobId, StoreResult};
 
 use crate::Token;
 use crate::event::Torrent;
 use crate::network::duration;
+
+/// A piece to store.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) job: JobId,
+    pub(crate) piece: u32,
+    pub(crate) blocks: Vec<Token>,
+    pub(crate) digests: bool,
+}
 
 /// Hashes and writes one piece after another; reads at once, as from a page cache.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     pieces: BTreeMap<TorrentId, Bitfield>,
     free: Instant,
+    /// It takes nothing more.
+    pub(crate) full: bool,
 }
 
 impl Disk {
@@ -27,19 +38,26 @@ impl Disk {
         self.pieces.get(&torrent)
     }
 
-    /// Verifies the blocks of `piece`. Returns the verdict and when it is known.
+    /// Verifies the blocks of a piece. Returns the verdict for the swarm and when it is known.
     pub(crate) fn store(
         &mut self,
         now: Instant,
         bytes_per_second: u64,
         (id, torrent): (TorrentId, &Torrent),
-        piece: u32,
-        blocks: &[Token],
-    ) -> (StoreResult, Instant) {
+        store: Store,
+    ) -> (Input<Token>, Instant) {
+        let Store { job, piece, blocks, digests } = store;
         self.free = self.free.max(now) + duration(torrent.piece_size(piece), bytes_per_second);
         let right = torrent.blocks(piece).count() == blocks.len()
-            && torrent.blocks(piece).zip(blocks).all(|(block, token)| token.is(id, block));
-        (if right { StoreResult::Stored } else { StoreResult::HashMismatch }, self.free)
+            && torrent.blocks(piece).zip(&blocks).all(|(block, token)| token.is(id, block));
+        if right && self.full {
+            let failure = DiskFailure { message: "the disk is full".to_owned(), disk_full: true };
+            return (Input::NotStored { job, failure, blocks }, self.free);
+        }
+        let result = if right { StoreResult::Stored } else { StoreResult::HashMismatch };
+        let wanted = digests || !right;
+        let digests = if wanted { blocks.iter().map(Token::digest).collect() } else { Vec::new() };
+        (Input::Stored { job, result, digests }, self.free)
     }
 
     /// A piece is written.

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use downpour_base::{BLOCK_SIZE, Block};
 use downpour_base::{ConnectionId, InfoHashV1, Instant, PeerEndpoint, TorrentId, block_count, block_length};
-use downpour_swarm::{JobId, StoreResult};
+use downpour_swarm::Input;
 
+use crate::Token;
 use crate::network::Packet;
 use crate::trace::Trace;
 
@@ -40,7 +41,7 @@ pub(crate) enum Event {
     /// A connection is due.
     LinkDue(ConnectionId),
     /// A disk job is done.
-    DiskDone { torrent: TorrentId, job: JobId, piece: u32, result: StoreResult },
+    DiskDone { torrent: TorrentId, piece: u32, answer: Input<Token> },
     /// The packet on the uplink is out.
     UplinkFree,
     /// Somebody calls.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use downpour_base::{ConnectionId, InfoHash, Instant, Machine, PeerEndpoint, PeerId, Rng, Seed, TorrentId};
 use downpour_session::{Input as SessionInput, Link, LinkState, Next, Session};
-use downpour_swarm::{Budget, Input, Recorder};
+use downpour_swarm::{Budget, Input, Recorder, StoreResult};
 use downpour_wire::{Config as WireConfig, Segment};
 
 use crate::connection::Connection;
@@ -139,11 +139,11 @@ impl Node {
                     self.wake(id);
                 }
             }
-            Event::DiskDone { torrent, job, piece, result } => {
-                if result == downpour_swarm::StoreResult::Stored {
+            Event::DiskDone { torrent, piece, answer } => {
+                if matches!(answer, Input::Stored { result: StoreResult::Stored, .. }) {
                     self.disk.written(torrent, piece);
                 }
-                self.todo.push_back(Next::Swarm(torrent, Input::Stored { job, result }));
+                self.todo.push_back(Next::Swarm(torrent, answer));
             }
             Event::UplinkFree => self.sent(cx),
             Event::Called { by, torrent, caller, endpoint } => {
@@ -309,7 +309,9 @@ impl Node {
                 let packet = match (segment, connection.torrent) {
                     (Segment::Bytes(bytes), _) => Packet::Bytes(bytes),
                     (Segment::Block { header, block }, Some(torrent)) => {
-                        let token = self.disk.read(torrent, block, self.config.corrupts);
+                        let percent = self.config.corrupts_percent;
+                        let corrupt = percent > 0 && self.rng.below(100) < u64::from(percent);
+                        let token = self.disk.read(torrent, block, corrupt);
                         Packet::Block { header, block, token }
                     }
                     (Segment::Block { block, .. }, None) => panic!("{block:?} for no torrent"),

@@ -2,9 +2,10 @@
 
 use downpour_base::{Bitfield, Machine, PeerEndpoint, TorrentId};
 use downpour_session::{Effect, Input as SessionInput, Next};
-use downpour_swarm::{Config, Event as SwarmEvent, Geometry, Input, Recorder};
+use downpour_swarm::{Config, Event as SwarmEvent, Geometry, Input, PeerSource, Recorder, Totals};
 
 use crate::Token;
+use crate::disk::Store;
 use crate::event::{Context, Event, Socket};
 use crate::node::{Active, CONNECT_TIMEOUT, Node, PORT};
 
@@ -37,11 +38,12 @@ impl Node {
                     self.wake(id);
                 }
             }
-            Effect::Store { torrent, job, piece, blocks } => {
+            Effect::Store { torrent, job, piece, blocks, digests } => {
                 let rate = self.config.disk_bytes_per_second;
                 let facts = &cx.torrents[&torrent];
-                let (result, at) = self.disk.store(cx.now, rate, (torrent, facts), piece, &blocks);
-                let done = Event::DiskDone { torrent, job, piece, result };
+                let store = Store { job, piece, blocks, digests };
+                let (answer, at) = self.disk.store(cx.now, rate, (torrent, facts), store);
+                let done = Event::DiskDone { torrent, piece, answer };
                 cx.events.schedule(at, self.number, done);
             }
             // A disk in memory has nothing to sync.
@@ -51,15 +53,15 @@ impl Node {
             Effect::Event(torrent, SwarmEvent::Finished) => {
                 self.finished.entry(torrent).or_insert(cx.now);
             }
-            Effect::Event(_, SwarmEvent::PeerBanned { endpoint }) => self.banned.push(endpoint),
+            Effect::Event(_, SwarmEvent::PeerBanned { endpoint, .. }) => self.banned.push(endpoint),
             // There are no trackers here.
             Effect::Event(..)
+            | Effect::SessionEvent(_)
             | Effect::Http { .. }
             | Effect::Resolve { .. }
             | Effect::Cancel(_)
             | Effect::Datagram { .. }
             | Effect::Totals(_)
-            | Effect::ExternalAddress(_)
             | Effect::Tracker(_)
             | Effect::ShutDown => {}
         }
@@ -89,12 +91,14 @@ impl Node {
             peer_id: self.peer_id,
             client: "Downpour sim".to_owned(),
             listen_port: Some(PORT),
+            private: false,
+            before: Totals::default(),
         };
         let swarm = Recorder::new(config, Some(&geometry), self.config.record);
         self.active.insert(id, Active { swarm, budget: None, armed: None });
         self.todo.push_back(Next::Session(SessionInput::Activated { torrent: id }));
         let endpoints = self.introduced.get(&id).cloned().unwrap_or_default();
-        self.todo.push_back(Next::Swarm(id, Input::Peers { endpoints }));
+        self.todo.push_back(Next::Swarm(id, Input::Peers { endpoints, source: PeerSource::Tracker }));
     }
 
     fn deactivate(&mut self, torrent: TorrentId) {

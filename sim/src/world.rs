@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use downpour_base::{Bitfield, InfoHashV1, Instant, PeerEndpoint, Rng, Seed, TorrentId};
 use downpour_session::{Input as SessionInput, Next, Settings};
-use downpour_swarm::{Budget, Input, Swarm};
+use downpour_swarm::{Budget, Input, PeerSource, Swarm};
 
 use crate::event::{Context, Event, Events, NodeNumber, Torrent};
 use crate::node::Node;
@@ -128,7 +128,7 @@ impl World {
     pub fn introduce(&mut self, node: NodeNumber, torrent: TorrentId, peers: &[NodeNumber]) {
         let endpoints: Vec<_> = peers.iter().map(|peer| self.nodes[peer.index()].endpoint()).collect();
         self.nodes[node.index()].introduced.entry(torrent).or_default().extend(&endpoints);
-        self.tell(node, Next::Swarm(torrent, Input::Peers { endpoints }));
+        self.tell(node, Next::Swarm(torrent, Input::Peers { endpoints, source: PeerSource::Tracker }));
     }
 
     /// Tells each node of `count` random others for `torrent`, none of them twice.
@@ -148,6 +148,11 @@ impl World {
     /// Changes the limits of a node's session.
     pub fn apply_settings(&mut self, node: NodeNumber, settings: Settings) {
         self.tell(node, Next::Session(SessionInput::Settings(settings)));
+    }
+
+    /// Fills a node's disk, or makes space on it.
+    pub fn fill_disk(&mut self, node: NodeNumber, full: bool) {
+        self.nodes[node.index()].disk.full = full;
     }
 
     /// Switches a node off: its connections break, and nobody answers there.

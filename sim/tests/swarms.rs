@@ -177,7 +177,7 @@ fn a_download_limit_holds_and_everybody_completes() {
 #[test]
 fn who_sends_bad_blocks_is_banned_and_the_others_complete() {
     let (mut world, torrent, nodes) = swarm(9, 8, 8 * MIB, 8);
-    let liar = world.add_node(NodeConfig { corrupts: true, ..NodeConfig::default() });
+    let liar = world.add_node(NodeConfig { corrupts_percent: 100, ..NodeConfig::default() });
     world.seed(liar, torrent);
     nodes[1..].iter().for_each(|node| world.introduce(*node, torrent, &[liar]));
     let outcome = world.run_to_completion(HOUR);

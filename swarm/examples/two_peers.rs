@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use downpour_base::{
     Bitfield, Block, ConnectionId, InfoHashV1, Instant, Machine, PeerEndpoint, PeerId, Seed,
 };
-use downpour_swarm::{Budget, Config, Event, Geometry, Input, Output, StoreResult, Swarm, Transmit};
+use downpour_swarm::{Budget, Config, Event, Geometry, Input, Output, StoreResult, Swarm, Totals, Transmit};
 use downpour_wire::{Connection, Event as Said, Segment};
 
 const LENGTH: usize = 300_000;
@@ -40,11 +40,18 @@ fn run(
         peer_id,
         client: "example".into(),
         listen_port: None,
+        private: false,
+        before: Totals::default(),
     };
     let mut swarm: Swarm<Bytes> = Swarm::new(config, Some(&Geometry::new(LENGTH as u64, PIECE as u32, have)));
     swarm.handle_input(
         now(),
-        Input::Budget(Budget { upload_slots: 1, connections: 1, memory_bytes: 1 << 20 }),
+        Input::Budget(Budget {
+            upload_slots: 1,
+            connections: 1,
+            connections_per_address: 4,
+            memory_bytes: 1 << 20,
+        }),
     );
     let config = downpour_wire::Config::new(peer_id);
     let mut wire = if outgoing {
@@ -91,12 +98,15 @@ fn run(
         // What the swarm wants done is done.
         while let Some(output) = swarm.poll_output() {
             match output {
-                Output::Store { job, piece, blocks } => {
+                Output::Store { job, piece, blocks, .. } => {
                     let start = piece as usize * PIECE;
                     let bytes = blocks.concat();
                     content[start..start + bytes.len()].copy_from_slice(&bytes);
                     // A real driver compares the hash here.
-                    swarm.handle_input(now(), Input::Stored { job, result: StoreResult::Stored });
+                    swarm.handle_input(
+                        now(),
+                        Input::Stored { job, result: StoreResult::Stored, digests: vec![] },
+                    );
                 }
                 Output::Event(Event::PieceFinished { piece }) => println!("peer {id} has piece {piece}"),
                 Output::Close { reason, .. } => {

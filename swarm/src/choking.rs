@@ -15,6 +15,7 @@ impl<P> Swarm<P> {
             return;
         }
         peer.interested = interested;
+        self.rank(connection);
         if interested {
             if self.interested.is_empty() {
                 self.timers.set(Timer::Rechoke, Some(now + RECHOKE_INTERVAL));

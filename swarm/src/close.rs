@@ -41,6 +41,15 @@ pub enum CloseReason {
     /// There is a connection to that peer already.
     #[error("already connected to this peer")]
     Duplicate,
+    /// As many connections to its address as there may be.
+    #[error("too many connections to this address")]
+    CrowdedAddress,
+    /// It is ourselves.
+    #[error("it is a connection to ourselves")]
+    OwnConnection,
+    /// Somebody else gets its place.
+    #[error("made room for another peer")]
+    Turnover,
     /// It was banned earlier.
     #[error("the peer is banned")]
     Banned,

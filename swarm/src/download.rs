@@ -4,6 +4,7 @@ use downpour_base::{Block, ConnectionId, Instant};
 use downpour_picker::Receipt;
 use downpour_wire::Message;
 
+use crate::blame::Sender;
 use crate::limits::{MAX_UNREQUESTED, REJECT_PAUSE, REQUEST_TIMEOUT, SNUB_TIMEOUT};
 use crate::peer::Request;
 use crate::swarm::Timer;
@@ -15,6 +16,10 @@ impl<P> Swarm<P> {
         let (Some(picker), Some(peer)) = (&mut self.torrent, self.peers.get_mut(&connection)) else { return };
         let pausing = peer.paused_until.is_some_and(|until| until > now);
         if self.paused || self.finished || !peer.interests_us || pausing {
+            return;
+        }
+        if self.stores.is_disk_full() {
+            self.short_of_memory.insert(connection);
             return;
         }
         let (target, in_flight) = (peer.pipeline.target() as usize, peer.in_flight().count());
@@ -30,19 +35,18 @@ impl<P> Swarm<P> {
         };
         let mut blocks = Vec::new();
         if !peer.chokes_us {
-            let mut short = picker.pick(connection, &peer.pieces, room, fresh_bytes, &mut blocks);
+            let pieces = &peer.pieces;
+            let mut short = match peer.on_parole {
+                true => picker.pick_alone(now, connection, pieces, room, fresh_bytes, &mut blocks),
+                false => picker.pick(now, connection, pieces, room, fresh_bytes, &mut blocks),
+            };
             if short && blocks.is_empty() {
                 // Memory is taken by pieces that nobody delivers: one of them gives way.
                 if let Some((piece, received)) = picker.drop_orphan() {
                     self.stores.forget(piece);
                     self.wasted += u64::from(received);
-                    short = picker.pick(
-                        connection,
-                        &peer.pieces,
-                        room,
-                        u64::from(picker.piece_length()),
-                        &mut blocks,
-                    );
+                    let fresh_bytes = u64::from(picker.piece_length());
+                    short = picker.pick(now, connection, pieces, room, fresh_bytes, &mut blocks);
                 }
             }
             if short {
@@ -52,7 +56,7 @@ impl<P> Swarm<P> {
             let started_before = picker.started_bytes();
             for piece in peer.allowed_fast.iter().filter(|piece| peer.pieces.contains(**piece)) {
                 let left = fresh_bytes.saturating_sub(picker.started_bytes() - started_before);
-                picker.pick_piece(connection, *piece, room - blocks.len(), left, &mut blocks);
+                picker.pick_piece(now, connection, *piece, room - blocks.len(), left, &mut blocks);
             }
         }
         if blocks.is_empty() {
@@ -92,10 +96,11 @@ impl<P> Swarm<P> {
         peer.last_block = now;
         peer.snubbed = false;
         self.download.rate.add(now, bytes);
-        match picker.received(connection, block) {
+        let sender = Sender { connection, endpoint: peer.endpoint };
+        match picker.received(now, connection, block) {
             Receipt::Unwanted => self.wasted += bytes,
             Receipt::Accepted { complete, others } => {
-                self.stores.insert(block, picker.piece_size(block.piece), payload);
+                self.stores.insert(block, picker.piece_size(block.piece), sender, payload);
                 for other in others {
                     self.cancel(other, block);
                 }
@@ -104,6 +109,7 @@ impl<P> Swarm<P> {
                 }
             }
         }
+        self.payload_flows(now);
     }
 
     /// Somebody else delivered what `connection` was asked for too.
@@ -129,6 +135,7 @@ impl<P> Swarm<P> {
         let (Some(picker), Some(peer)) = (&mut self.torrent, self.peers.get_mut(&connection)) else { return };
         peer.control.retain(|message| !matches!(message, Message::Request(_)));
         let requests = std::mem::take(&mut peer.requests);
+        picker.share_all_of(connection);
         if requests.is_empty() {
             return;
         }

@@ -1,10 +1,12 @@
 //! What goes into a swarm and what comes out.
 
 use bytes::Bytes;
+use core::net::IpAddr;
+
 use downpour_base::{Bitfield, Block, ConnectionId, InfoHashV1, Instant, PeerEndpoint, PeerId, Seed};
 use downpour_wire::{ExtensionId, Message};
 
-use crate::CloseReason;
+use crate::{BanReason, BlockDigest, CloseReason, PeerSource, Totals};
 
 /// What a swarm is made with.
 #[derive(Clone, Debug)]
@@ -20,6 +22,10 @@ pub struct Config {
     pub client: String,
     /// The port that peers can reach us on (BEP 10 `p`).
     pub listen_port: Option<u16>,
+    /// Whether peers may come only from whom [`PeerSource::is_allowed_in_private`] allows (BEP 27).
+    pub private: bool,
+    /// Payload of earlier runs, which counts for the seeding goal.
+    pub before: Totals,
 }
 
 /// The sizes of a torrent and which pieces are had: what the metadata and the check of the files tell.
@@ -48,7 +54,7 @@ impl Geometry {
 pub struct JobId(pub u64);
 
 /// How a [`Output::Store`] job ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum StoreResult {
@@ -56,8 +62,6 @@ pub enum StoreResult {
     Stored,
     /// The piece did not verify.
     HashMismatch,
-    /// The piece verified and could not be written.
-    Failed(DiskFailure),
 }
 
 /// What a disk said, in words for the user.
@@ -98,6 +102,8 @@ pub struct Budget {
     pub upload_slots: u32,
     /// Connections, attempts included.
     pub connections: u32,
+    /// Connections to one address; those to this machine itself are not counted.
+    pub connections_per_address: u32,
     /// Bytes of pieces that are started and not stored yet. One piece may always be started.
     pub memory_bytes: u64,
 }
@@ -150,10 +156,12 @@ pub enum Input<P> {
         /// Where to.
         endpoint: PeerEndpoint,
     },
-    /// Peers became known.
+    /// Peers became known. Ignored if the torrent is private and may not use that source.
     Peers {
         /// Where they are.
         endpoints: Vec<PeerEndpoint>,
+        /// Who told us of them.
+        source: PeerSource,
     },
     /// A [`Output::Store`] job is done.
     Stored {
@@ -161,6 +169,17 @@ pub enum Input<P> {
         job: JobId,
         /// How it ended.
         result: StoreResult,
+        /// One for each block in order, if the piece did not verify or [`Output::Store`] asks for them; else empty.
+        digests: Vec<BlockDigest>,
+    },
+    /// A [`Output::Store`] job could not be done: the piece verified, and was not written.
+    NotStored {
+        /// Which one.
+        job: JobId,
+        /// What the disk said.
+        failure: DiskFailure,
+        /// The blocks of the job.
+        blocks: Vec<P>,
     },
     /// A block that `poll_transmit` gave could not be read. The connection is closed.
     ReadFailed {
@@ -180,6 +199,10 @@ pub enum Input<P> {
         /// How much.
         allowance: Allowance,
     },
+    /// Others see us at this address: decides whom to call first (BEP 40).
+    ExternalAddress(IpAddr),
+    /// Until which ratio it is to be seeded, in thousandths; `None` for no end. Answered by [`Output::SeedRatioReached`].
+    SeedRatio(Option<u32>),
     /// The user wants something.
     Command(Command),
 }
@@ -200,8 +223,8 @@ pub enum Command {
         /// 0 to 7.
         priority: u8,
     },
-    /// The same of several pieces at once: piece and priority. What is wanted is looked at when all are set.
-    SetPiecePriorities(Vec<(u32, u8)>),
+    /// How much each piece is wanted, 0 to 7, from the first on. O(pieces), whatever changes.
+    SetPiecePriorities(Vec<u8>),
     /// By when a piece is needed.
     SetPieceDeadline {
         /// Which piece.
@@ -246,7 +269,7 @@ pub enum Output<P> {
         /// Why.
         reason: CloseReason,
     },
-    /// Hash a piece and, if it verifies, write it; answered by [`Input::Stored`].
+    /// Hash a piece and, if it verifies, write it; answered by [`Input::Stored`] or [`Input::NotStored`].
     Store {
         /// To name in the answer.
         job: JobId,
@@ -254,6 +277,8 @@ pub enum Output<P> {
         piece: u32,
         /// Its blocks in order.
         blocks: Vec<P>,
+        /// Whether the digests of its blocks are wanted even if it verifies.
+        digests: bool,
     },
     /// Record which pieces are had: sync their data, then save the resume state. Nobody waits for it.
     Checkpoint,
@@ -262,6 +287,8 @@ pub enum Output<P> {
         /// Which way.
         direction: Direction,
     },
+    /// As much was sent, in proportion to what was received or is had, as [`Input::SeedRatio`] asked for.
+    SeedRatioReached,
     /// How much the torrent could use of what the session shares out.
     Demand(Demand),
     /// Something that people or the session may want to know.
@@ -278,6 +305,10 @@ pub struct Demand {
     pub connections: u32,
     /// Whether all that is wanted is had.
     pub finished: bool,
+    /// Whether next to no payload flows.
+    pub slow: bool,
+    /// Counts up with each report: an older one that comes late says nothing.
+    pub number: u64,
 }
 
 /// What a peer is told next.
@@ -311,6 +342,8 @@ pub enum Event {
     PeerBanned {
         /// The other end.
         endpoint: PeerEndpoint,
+        /// What for.
+        reason: BanReason,
     },
     /// A piece is verified and written.
     PieceFinished {
@@ -326,8 +359,11 @@ pub enum Event {
     },
     /// All that is wanted is had.
     Finished,
-    /// The disk failed; the torrent pauses.
+    /// The disk failed. If it is full, nothing is asked for until there is space, which is tried now and then; else the
+    /// torrent is paused.
     DiskError(DiskFailure),
+    /// The disk was full and has space again: the download goes on.
+    DiskHasSpace,
     /// A message of an extension that the host registered (BEP 10).
     Extended {
         /// From whom.

@@ -35,3 +35,29 @@ pub const MAX_QUEUED_MESSAGES: usize = 8192;
 pub const REJECT_PAUSE: Duration = Duration::from_secs(2);
 /// How long a stored piece may stay unrecorded: what a crash can cost.
 pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
+/// Blocks of bad copies whose digests and senders are remembered until there is a good copy: 1.5 MiB.
+pub const MAX_SUSPECT_BLOCKS: usize = 65_536;
+/// Bad copies that are remembered of one piece.
+pub const MAX_BAD_COPIES: usize = 4;
+/// Addresses that are banned at the same time; more push the oldest out.
+pub const MAX_BANS: usize = 10_000;
+/// Addresses of our own that are remembered.
+pub const MAX_OWN_ADDRESSES: usize = 16;
+/// Peers whose totals are remembered after they left; more push out who left the longest ago.
+pub const MAX_REMEMBERED: usize = 2000;
+/// How soon it is tried again whether a full disk has space.
+pub const FIRST_DISK_PROBE: Duration = Duration::from_secs(10);
+/// How often it is tried at last: each wait is twice the one before.
+pub const LAST_DISK_PROBE: Duration = Duration::from_secs(60);
+/// After how long a peer that neither gives nor wants anything loses its place to one that waits.
+pub const IDLE_GRACE: Duration = Duration::from_secs(60);
+/// How often a nearly full torrent lets some peers go, when others are known (libtorrent's `peer_turnover_interval`).
+pub const TURNOVER_INTERVAL: Duration = Duration::from_secs(300);
+/// How many of a hundred it lets go, one at least (libtorrent's `peer_turnover`).
+pub const TURNOVER_PERCENT: usize = 4;
+/// From how many of a hundred connections on it is nearly full (libtorrent's `peer_turnover_cutoff`).
+pub const TURNOVER_CUTOFF_PERCENT: usize = 90;
+/// How long payload is counted before it is said whether a torrent is slow.
+pub const PACE_INTERVAL: Duration = Duration::from_secs(15);
+/// Bytes per second, both ways together, below which a torrent is slow (libtorrent's `inactive_down_rate`).
+pub const SLOW_RATE: u64 = 2048;

@@ -7,6 +7,7 @@ use downpour_base::{Block, ConnectionId, Instant, PeerEndpoint, PeerId};
 use downpour_picker::{Candidate, PeerPieces};
 use downpour_wire::Message;
 
+use crate::Totals;
 use crate::limits::{MAX_ALLOWED_FAST, MAX_EARLY_HAVES, REQUEST_TIMEOUT, SNUB_TIMEOUT};
 use crate::pipeline::Pipeline;
 use crate::rate::Rate;
@@ -21,6 +22,13 @@ pub(crate) struct Peer {
     pub(crate) fast: bool,
     pub(crate) client: Option<String>,
     pub(crate) connected: Instant,
+    /// When it connected first, and what passed in earlier connections.
+    pub(crate) first_connected: Instant,
+    pub(crate) before: Totals,
+    /// Its canonical priority (BEP 40).
+    pub(crate) priority: u32,
+    /// Whether it stands among the useful in the order of who gives way.
+    pub(crate) ranked_useful: bool,
     /// Messages to send before any block.
     pub(crate) control: VecDeque<Message>,
     /// Whether the driver was told to poll, and has not polled to the end yet.
@@ -43,8 +51,10 @@ pub(crate) struct Peer {
     /// Pieces that it lets us have even when it chokes us (BEP 6).
     pub(crate) allowed_fast: Vec<u32>,
     pub(crate) unrequested: u32,
-    /// Pieces with blocks of it that failed, less those that passed.
-    pub(crate) strikes: i32,
+    /// It had a part in a piece that failed: it gets pieces of its own until it is clear who it was.
+    pub(crate) on_parole: bool,
+    /// A piece that it has and that we lacked when we last looked: where the next look begins.
+    pub(crate) wanted_piece: Option<u32>,
 
     pub(crate) choked: bool,
     pub(crate) interested: bool,
@@ -103,6 +113,10 @@ impl Peer {
             fast,
             client: None,
             connected: now,
+            first_connected: now,
+            before: Totals::default(),
+            priority: 0,
+            ranked_useful: false,
             control: VecDeque::new(),
             woken: false,
             pieces: PeerPieces::none(0),
@@ -117,7 +131,8 @@ impl Peer {
             paused_until: None,
             allowed_fast: Vec::new(),
             unrequested: 0,
-            strikes: 0,
+            on_parole: false,
+            wanted_piece: None,
             choked: true,
             interested: false,
             uploads: VecDeque::new(),
@@ -163,14 +178,22 @@ impl Peer {
         [silent, lost, self.paused_until].into_iter().flatten().min()
     }
 
+    /// What passed in all its connections.
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            downloaded_bytes: self.before.downloaded_bytes + self.pipeline.rate.total(),
+            uploaded_bytes: self.before.uploaded_bytes + self.upload_rate.total(),
+        }
+    }
+
     /// What the choker wants to know.
     pub(crate) fn candidate(&self, connection: ConnectionId, now: Instant) -> Candidate {
         Candidate {
             connection,
             download_rate: self.pipeline.rate.per_second(now),
-            uploaded: self.upload_rate.total(),
+            uploaded: self.totals().uploaded_bytes,
             snubbed: self.snubbed,
-            connected: self.connected,
+            connected: self.first_connected,
             unchoked_since: self.unchoked_since,
             served_until: self.served_until,
         }

@@ -118,11 +118,12 @@ fn output_json<P>(output: &Output<P>) -> serde_json::Value {
         Output::Dial { endpoint } => Output::Dial { endpoint: *endpoint },
         Output::Wake { connection } => Output::Wake { connection: *connection },
         Output::Close { connection, reason } => Output::Close { connection: *connection, reason: *reason },
-        Output::Store { job, piece, blocks } => {
-            Output::Store { job: *job, piece: *piece, blocks: vec![(); blocks.len()] }
+        Output::Store { job, piece, blocks, digests } => {
+            Output::Store { job: *job, piece: *piece, blocks: vec![(); blocks.len()], digests: *digests }
         }
         Output::Checkpoint => Output::Checkpoint,
         Output::Starved { direction } => Output::Starved { direction: *direction },
+        Output::SeedRatioReached => Output::SeedRatioReached,
         Output::Demand(demand) => Output::Demand(*demand),
         Output::Event(event) => Output::Event(event.clone()),
     };
@@ -138,6 +139,10 @@ fn without_payload<P>(input: Input<P>) -> (Input<()>, Input<P>) {
                     Input::Block { connection, block, payload: () },
                     Input::Block { connection, block, payload },
                 ),
+                Input::NotStored { job, failure, blocks } => (
+                    Input::NotStored { job, failure: failure.clone(), blocks: vec![(); blocks.len()] },
+                    Input::NotStored { job, failure, blocks },
+                ),
                 $(Input::$variant { $($field),* } => (
                     Input::$variant { $($field: $field.clone()),* },
                     Input::$variant { $($field),* },
@@ -151,11 +156,11 @@ fn without_payload<P>(input: Input<P>) -> (Input<()>, Input<P>) {
         Message { connection, message },
         Disconnected { connection, misbehaved },
         DialFailed { endpoint },
-        Peers { endpoints },
-        Stored { job, result },
+        Peers { endpoints, source },
+        Stored { job, result, digests },
         ReadFailed { connection, block },
         Allowance { direction, allowance };
-        Metadata, Budget, Command
+        Metadata, Budget, ExternalAddress, SeedRatio, Command
     )
 }
 

@@ -4,7 +4,8 @@ use downpour_base::{Bitfield, ConnectionId, Instant, PeerEndpoint, PeerId};
 
 use downpour_picker::Picker;
 
-use crate::Swarm;
+use crate::peer::Peer;
+use crate::{PeerSource, PeerSources, Swarm, Totals};
 
 /// A snapshot of a torrent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Status {
     pub paused: bool,
     /// Whether all that is wanted is had.
     pub finished: bool,
+    /// Whether the disk is full: nothing is asked for until there is space.
+    pub disk_full: bool,
     /// Pieces that are verified and written.
     pub pieces_have: u32,
     /// Pieces of the torrent; 0 while the metadata is unknown.
@@ -44,6 +47,8 @@ pub struct PeerStatus {
     pub connection: ConnectionId,
     /// The other end.
     pub endpoint: PeerEndpoint,
+    /// Who told us of it.
+    pub sources: PeerSources,
     /// What it calls itself.
     pub peer_id: PeerId,
     /// Its name and version, if it said (BEP 10 `v`).
@@ -62,9 +67,17 @@ pub struct PeerStatus {
     pub snubbed: bool,
     /// Requests in flight to it.
     pub requests: u32,
-    /// Payload received from it, in bytes.
+    /// Whether it had a part in bad data, and gets pieces of its own until it is clear who it was.
+    pub on_parole: bool,
+    /// Whether we opened the connection.
+    pub outgoing: bool,
+    /// Its canonical priority (BEP 40).
+    pub priority: u32,
+    /// What passed in all its connections.
+    pub totals: Totals,
+    /// Payload received from it in this connection, in bytes.
     pub downloaded_bytes: u64,
-    /// Payload sent to it, in bytes.
+    /// Payload sent to it in this connection, in bytes.
     pub uploaded_bytes: u64,
     /// Bytes per second.
     pub download_rate: u64,
@@ -79,6 +92,7 @@ impl<P> Swarm<P> {
         Status {
             paused: self.paused,
             finished: self.finished,
+            disk_full: self.stores.is_disk_full(),
             pieces_have: self.have().map_or(0, Bitfield::count),
             pieces_total: self.have().map_or(0, Bitfield::len),
             downloaded_bytes: self.download.rate.total(),
@@ -100,11 +114,21 @@ impl<P> Swarm<P> {
         self.torrent.as_ref().map(|picker| picker.have())
     }
 
+    fn sources(&self, peer: &Peer) -> PeerSources {
+        let called = if peer.outgoing { Some(peer.endpoint) } else { peer.callback };
+        let mut sources = called.map_or_else(PeerSources::default, |known| self.candidates.sources(known));
+        if !peer.outgoing {
+            sources.insert(PeerSource::Incoming);
+        }
+        sources
+    }
+
     /// How each peer is doing.
     pub fn peer_statuses(&self, now: Instant) -> impl Iterator<Item = PeerStatus> + '_ {
         self.peers.iter().map(move |(&connection, peer)| PeerStatus {
             connection,
             endpoint: peer.endpoint,
+            sources: self.sources(peer),
             peer_id: peer.peer_id,
             client: peer.client.clone(),
             pieces: peer.pieces.count(),
@@ -114,6 +138,10 @@ impl<P> Swarm<P> {
             interested: peer.interested,
             snubbed: peer.snubbed,
             requests: peer.requests.len() as u32,
+            on_parole: peer.on_parole,
+            outgoing: peer.outgoing,
+            priority: peer.priority,
+            totals: peer.totals(),
             downloaded_bytes: peer.pipeline.rate.total(),
             uploaded_bytes: peer.upload_rate.total(),
             download_rate: peer.pipeline.rate.per_second(now),

@@ -1,9 +1,10 @@
 //! The machine: who comes, what is said, what is due.
 
+use core::net::IpAddr;
 use std::collections::{BTreeSet, VecDeque};
 
 use downpour_base::{
-    Bitfield, ConnectionId, Deadlines, Instant, Machine, Map, MapKey, PeerEndpoint, Rng, Set,
+    Bitfield, ConnectionId, Deadlines, Instant, Machine, Map, MapKey, PeerEndpoint, PeerId, Rng, Set,
 };
 use downpour_picker::{Choker, Picker, Priority};
 use downpour_wire::Message;
@@ -11,7 +12,9 @@ use downpour_wire::Message;
 use crate::candidates::{Candidates, Release};
 use crate::disk::Stores;
 use crate::limits::MAX_QUEUED_MESSAGES;
+use crate::pace::Pace;
 use crate::peer::Peer;
+use crate::totals::Memory;
 use crate::{
     Allowance, Budget, CloseReason, Command, Config, Demand, Direction, Event, Geometry, Input, Output,
     Transmit,
@@ -29,6 +32,14 @@ pub struct Swarm<P> {
     pub(crate) config: Config,
     pub(crate) torrent: Option<Picker>,
     pub(crate) peers: Map<ConnectionId, Peer>,
+    pub(crate) by_peer_id: Map<PeerId, ConnectionId>,
+    /// How many peers are connected at each address.
+    pub(crate) at_address: Map<IpAddr, u32>,
+    /// Who gives way first: the useless, and of those alike the lowest canonical priority.
+    pub(crate) ranks: BTreeSet<(bool, u32, ConnectionId)>,
+    /// Whether the turnover timer is set.
+    pub(crate) turning_over: bool,
+    pub(crate) memory: Memory,
     pub(crate) candidates: Candidates,
     pub(crate) dialling: Set<PeerEndpoint>,
     pub(crate) timers: Deadlines<Timer>,
@@ -51,6 +62,9 @@ pub struct Swarm<P> {
     pub(crate) wasted: u64,
     /// Whether pieces were stored since the last checkpoint.
     pub(crate) unsaved: bool,
+    pub(crate) pace: Pace,
+    /// In thousandths.
+    pub(crate) seed_ratio: Option<u32>,
     demand: Demand,
 }
 
@@ -61,6 +75,9 @@ pub(crate) enum Timer {
     Rechoke,
     Dial,
     Checkpoint,
+    DiskProbe,
+    Turnover,
+    Pace,
 }
 
 /// One direction of payload.
@@ -79,17 +96,24 @@ impl<P> Swarm<P> {
     pub fn new(config: Config, geometry: Option<&Geometry>) -> Self {
         let mut rng = Rng::new(config.seed);
         let key = MapKey::new(&mut rng);
+        let choker = Choker::new(rng.fork());
+        let candidates = Candidates::new(key, &mut rng, config.listen_port);
         let mut swarm = Self {
             config,
             torrent: None,
             peers: key.map(),
-            candidates: Candidates::new(key),
+            by_peer_id: key.map(),
+            at_address: key.map(),
+            ranks: BTreeSet::new(),
+            turning_over: false,
+            memory: Memory::new(key),
+            candidates,
             dialling: key.set(),
             timers: Deadlines::new(key),
             outputs: VecDeque::new(),
             stores: Stores::new(key),
-            choker: Choker::new(rng.fork()),
-            budget: Budget { upload_slots: 0, connections: 0, memory_bytes: 0 },
+            choker,
+            budget: Budget { upload_slots: 0, connections: 0, connections_per_address: 1, memory_bytes: 0 },
             paused: false,
             finished: false,
             short_of_memory: BTreeSet::new(),
@@ -101,7 +125,9 @@ impl<P> Swarm<P> {
             unchoked: 0,
             wasted: 0,
             unsaved: false,
-            demand: Demand::default(),
+            pace: Pace::default(),
+            seed_ratio: None,
+            demand: Demand { slow: true, ..Demand::default() },
         };
         if let Some(geometry) = geometry {
             swarm.set_geometry(geometry);
@@ -197,20 +223,20 @@ impl<P> Swarm<P> {
         match command {
             Command::Pause => {
                 self.paused = true;
+                self.timers.set(Timer::DiskProbe, None);
                 let everybody: BTreeSet<ConnectionId> = self.peers.keys().copied().collect();
                 everybody.into_iter().for_each(|connection| self.close(now, connection, CloseReason::Paused));
             }
             Command::Resume => {
                 self.paused = false;
+                self.probe_disk(now);
                 self.dial(now);
             }
             Command::SetPiecePriority { piece, priority } => {
                 self.change_wishes(now, |picker| picker.set_priority(piece, Priority::new(priority)));
             }
             Command::SetPiecePriorities(priorities) => self.change_wishes(now, |picker| {
-                for (piece, priority) in priorities {
-                    picker.set_priority(piece, Priority::new(priority));
-                }
+                picker.set_priorities(priorities.into_iter().map(Priority::new));
             }),
             Command::SetPieceDeadline { piece, deadline } => {
                 self.change_wishes(now, |picker| picker.set_deadline(piece, deadline));
@@ -228,20 +254,24 @@ impl<P> Swarm<P> {
         change(picker);
         let finished = picker.is_finished();
         self.update_all_interest();
-        if finished && !self.finished {
-            self.finish(now);
-        } else {
-            self.finished = finished;
-        }
+        self.set_finished(now, finished);
         let waiting = std::mem::take(&mut self.short_of_blocks);
         self.wake_all(waiting);
     }
 
-    /// Everything that is wanted is here.
-    pub(crate) fn finish(&mut self, now: Instant) {
-        self.finished = true;
-        self.checkpoint();
-        self.event(Event::Finished);
+    /// Everything that is wanted is here, or is so no longer.
+    pub(crate) fn set_finished(&mut self, now: Instant, finished: bool) {
+        if std::mem::replace(&mut self.finished, finished) == finished {
+            return;
+        }
+        if finished {
+            self.checkpoint();
+            self.event(Event::Finished);
+            self.check_seed_ratio();
+        } else {
+            self.candidates.recall_seeds();
+            self.dial(now);
+        }
         let everybody: BTreeSet<ConnectionId> = self.peers.keys().copied().collect();
         for connection in everybody {
             self.tell(connection, Message::ExtensionHandshake(self.extension_handshake(None)));
@@ -281,12 +311,15 @@ impl<P> Swarm<P> {
     }
 
     fn report_demand(&mut self) {
-        let demand = Demand {
+        let mut demand = Demand {
+            number: self.demand.number,
+            slow: self.pace.is_slow(),
             interested: self.interested.len() as u32,
             connections: (self.peers.len() + self.dialling.len()) as u32,
             finished: self.finished,
         };
         if demand != self.demand {
+            demand.number += 1;
             self.demand = demand;
             self.outputs.push_back(Output::Demand(demand));
         }
@@ -311,11 +344,14 @@ impl<P> Machine for Swarm<P> {
                 self.candidates.release(now, endpoint, Release::Ended);
                 self.dial(now);
             }
-            Input::Peers { endpoints } => {
-                endpoints.into_iter().for_each(|endpoint| self.candidates.add(now, endpoint));
-                self.dial(now);
+            Input::Peers { endpoints, source } => {
+                if !self.config.private || source.is_allowed_in_private() {
+                    endpoints.into_iter().for_each(|endpoint| self.candidates.add(now, endpoint, source));
+                    self.dial(now);
+                }
             }
-            Input::Stored { job, result } => self.stored(now, job, result),
+            Input::Stored { job, result, digests } => self.stored(now, job, result, digests),
+            Input::NotStored { job, failure, blocks } => self.not_stored(now, job, failure, blocks),
             Input::ReadFailed { connection, block } => {
                 self.close(now, connection, CloseReason::ReadFailed);
                 self.command(now, Command::PieceLost(block.piece));
@@ -329,6 +365,11 @@ impl<P> Machine for Swarm<P> {
                 self.wake_all(waiting);
             }
             Input::Allowance { direction, allowance } => self.allow(direction, allowance),
+            Input::ExternalAddress(address) => self.set_own_address(address),
+            Input::SeedRatio(ratio) => {
+                self.seed_ratio = ratio;
+                self.check_seed_ratio();
+            }
             Input::Command(command) => self.command(now, command),
         }
         self.settle(now);
@@ -341,6 +382,9 @@ impl<P> Machine for Swarm<P> {
                 Timer::Rechoke => self.rechoke(now),
                 Timer::Dial => self.dial(now),
                 Timer::Checkpoint => self.checkpoint(),
+                Timer::DiskProbe => self.probe_disk(now),
+                Timer::Turnover => self.turn_over(now),
+                Timer::Pace => self.measure_pace(now),
             }
         }
         self.settle(now);

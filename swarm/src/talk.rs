@@ -7,7 +7,7 @@ use downpour_picker::{PeerPieces, Picker};
 use downpour_wire::{ExtensionHandshake, Message};
 
 use crate::peer::{EarlyPieces, Peer};
-use crate::{CloseReason, Event, Geometry, Swarm};
+use crate::{CloseReason, Event, Geometry, PeerSource, Swarm};
 
 impl<P> Swarm<P> {
     pub(crate) fn message(&mut self, now: Instant, connection: ConnectionId, message: Message) {
@@ -68,7 +68,10 @@ impl<P> Swarm<P> {
             address.set_port(port);
             let callback = PeerEndpoint::Tcp(address);
             peer.callback = Some(callback);
-            self.candidates.add(now, callback);
+            if self.candidates.is_banned(callback) {
+                return self.close(now, connection, CloseReason::Banned);
+            }
+            self.candidates.add(now, callback, PeerSource::Incoming);
             self.candidates.hold(callback);
         }
         self.close_if_useless(now, connection);
@@ -84,7 +87,8 @@ impl<P> Swarm<P> {
         };
         if peer.pieces.insert(piece) {
             picker.peer_has(piece);
-            if !peer.interests_us {
+            if !peer.interests_us && picker.is_missing(piece) {
+                peer.wanted_piece = Some(piece);
                 self.update_interest(connection);
             }
             self.close_if_useless(now, connection);
@@ -157,9 +161,14 @@ impl<P> Swarm<P> {
     /// Tells `connection` whether it has what we want, if that changed.
     pub(crate) fn update_interest(&mut self, connection: ConnectionId) {
         let (Some(picker), Some(peer)) = (&self.torrent, self.peers.get_mut(&connection)) else { return };
-        let interesting = picker.is_interesting(&peer.pieces);
+        let has = |piece: &u32| picker.is_missing(*piece) && peer.pieces.contains(*piece);
+        if !peer.wanted_piece.is_some_and(|piece| has(&piece)) {
+            peer.wanted_piece = picker.interesting_piece(&peer.pieces, peer.wanted_piece.unwrap_or(0));
+        }
+        let interesting = peer.wanted_piece.is_some();
         if interesting != peer.interests_us {
             peer.interests_us = interesting;
+            self.rank(connection);
             self.tell(connection, if interesting { Message::Interested } else { Message::NotInterested });
         }
     }

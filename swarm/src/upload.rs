@@ -53,6 +53,8 @@ impl<P> Swarm<P> {
         peer.uploads.pop_front();
         peer.upload_rate.add(now, u64::from(block.length));
         self.upload.rate.add(now, u64::from(block.length));
+        self.payload_flows(now);
+        self.check_seed_ratio();
         Some(block)
     }
 }

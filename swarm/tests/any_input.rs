@@ -9,8 +9,8 @@ use downpour_base::{
     BLOCK_SIZE, Bitfield, Block, ConnectionId, InfoHashV1, Instant, Machine, PeerEndpoint, PeerId, Seed,
 };
 use downpour_swarm::{
-    Allowance, Budget, Command, Config, Direction, DiskFailure, Geometry, Input, JobId, Output, Recorder,
-    StoreResult, Transmit, replay,
+    Allowance, BlockDigest, Budget, Command, Config, Direction, DiskFailure, Geometry, Input, JobId, Output,
+    PeerSource, Recorder, StoreResult, Totals, Transmit, replay,
 };
 use downpour_wire::{ExtensionHandshake, ExtensionId, Message};
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ enum Step {
     /// Pull everything, and answer so many requests.
     Poll(u64, usize),
     /// Answer a store job.
-    Store(StoreResult),
+    Store(Result<(StoreResult, u8), bool>),
     Pass(Duration),
     ReserveRead(u64, u32),
     ReturnRead(u32),
@@ -69,8 +69,8 @@ fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         1 => Just(Command::Pause),
         3 => Just(Command::Resume),
+        1 => prop::collection::vec(0u8..9, 0..12).prop_map(Command::SetPiecePriorities),
         1 => (0..PIECES + 1, 0u8..9).prop_map(|(piece, priority)| Command::SetPiecePriority { piece, priority }),
-        1 => prop::collection::vec((0..PIECES + 1, 0u8..9), 0..4).prop_map(Command::SetPiecePriorities),
         1 => (0..PIECES + 1, any::<Option<u32>>()).prop_map(|(piece, at)| Command::SetPieceDeadline {
             piece,
             deadline: at.map(|at| Instant::from_nanos(u64::from(at))),
@@ -80,11 +80,12 @@ fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
-fn store_result() -> impl Strategy<Value = StoreResult> {
+/// How a store job ends; failures say whether the disk is full.
+fn store_result() -> impl Strategy<Value = Result<(StoreResult, u8), bool>> {
     prop_oneof![
-        4 => Just(StoreResult::Stored),
-        1 => Just(StoreResult::HashMismatch),
-        1 => Just(StoreResult::Failed(DiskFailure { message: "broken".into(), disk_full: false })),
+        4 => Just(Ok((StoreResult::Stored, 0))),
+        2 => (0u8..3).prop_map(|digest| Ok((StoreResult::HashMismatch, digest))),
+        1 => any::<bool>().prop_map(Err),
     ]
 }
 
@@ -107,14 +108,16 @@ fn input() -> impl Strategy<Value = Input<()>> {
         2 => (connection(), block()).prop_map(|(connection, block)| Input::Block { connection, block, payload: () }),
         1 => (connection(), any::<bool>()).prop_map(|(connection, misbehaved)| Input::Disconnected { connection, misbehaved }),
         1 => endpoint().prop_map(|endpoint| Input::DialFailed { endpoint }),
-        1 => prop::collection::vec(endpoint(), 0..4).prop_map(|endpoints| Input::Peers { endpoints }),
-        1 => (0u64..5).prop_map(|job| Input::Stored { job: JobId(job), result: StoreResult::Stored }),
+        1 => prop::collection::vec(endpoint(), 0..4).prop_map(|endpoints| Input::Peers { endpoints, source: PeerSource::Tracker }),
+        1 => (0u64..5).prop_map(|job| Input::Stored { job: JobId(job), result: StoreResult::Stored, digests: vec![] }),
         1 => (connection(), block()).prop_map(|(connection, block)| Input::ReadFailed { connection, block }),
         1 => Just(Input::Metadata(geometry())),
         2 => (0u32..4, 0u32..8, 0u64..500_000).prop_map(|(upload_slots, connections, memory_bytes)| {
-            Input::Budget(Budget { upload_slots, connections, memory_bytes })
+            Input::Budget(Budget { upload_slots, connections, connections_per_address: 1 + upload_slots, memory_bytes })
         }),
         1 => (direction, allowance()).prop_map(|(direction, allowance)| Input::Allowance { direction, allowance }),
+        1 => any::<[u8; 4]>().prop_map(|address| Input::ExternalAddress(address.into())),
+        1 => prop::option::of(0u32..3000).prop_map(Input::SeedRatio),
         2 => command().prop_map(Input::Command),
     ]
 }
@@ -143,11 +146,21 @@ fn run(steps: &[Step], with_metadata: bool) -> Result<Vec<u8>, TestCaseError> {
         peer_id: PeerId([4; 20]),
         client: String::new(),
         listen_port: None,
+        private: false,
+        before: Totals::default(),
     };
     let geometry = geometry();
     let mut swarm: Recorder<()> = Recorder::new(config, with_metadata.then_some(&geometry), true);
     let (mut now, mut jobs, mut memory_budget, mut slots) = (Instant::ORIGIN, Vec::new(), 0, 0);
-    swarm.handle_input(now, Input::Budget(Budget { upload_slots: 2, connections: 8, memory_bytes: 400_000 }));
+    swarm.handle_input(
+        now,
+        Input::Budget(Budget {
+            upload_slots: 2,
+            connections: 8,
+            connections_per_address: 4,
+            memory_bytes: 400_000,
+        }),
+    );
     let mut lines = Vec::new();
     for step in steps {
         match step.clone() {
@@ -172,7 +185,16 @@ fn run(steps: &[Step], with_metadata: bool) -> Result<Vec<u8>, TestCaseError> {
             }
             Step::Store(result) => {
                 if let Some(job) = jobs.pop() {
-                    swarm.handle_input(now, Input::Stored { job, result });
+                    let input = match result {
+                        Ok((result, digest)) => {
+                            Input::Stored { job, result, digests: vec![BlockDigest([digest; 20]); 3] }
+                        }
+                        Err(disk_full) => {
+                            let failure = DiskFailure { message: "broken".into(), disk_full };
+                            Input::NotStored { job, failure, blocks: vec![(); 3] }
+                        }
+                    };
+                    swarm.handle_input(now, input);
                 }
             }
             Step::Pass(time) => {
@@ -234,6 +256,7 @@ proptest! {
 fn a_damaged_or_false_recording_is_found_out() {
     let steps = [Step::Input(Box::new(Input::Peers {
         endpoints: vec![PeerEndpoint::Tcp(([1, 2, 3, 4], 5).into())],
+        source: PeerSource::User,
     }))];
     let text = String::from_utf8(run(&steps, true).unwrap()).unwrap();
     assert!(replay(text.lines()).is_ok());

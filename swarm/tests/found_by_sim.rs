@@ -6,7 +6,9 @@ use core::time::Duration;
 use downpour_base::{
     BLOCK_SIZE, Bitfield, Block, ConnectionId, InfoHashV1, Instant, Machine, PeerEndpoint, PeerId, Seed,
 };
-use downpour_swarm::{Allowance, Budget, Config, Direction, Geometry, Input, Output, Swarm, Transmit};
+use downpour_swarm::{
+    Allowance, Budget, Config, Direction, Geometry, Input, Output, PeerSource, Swarm, Totals, Transmit,
+};
 use downpour_wire::Message;
 
 const NOW: Instant = Instant::ORIGIN;
@@ -23,10 +25,13 @@ fn swarm(have: &Bitfield) -> Swarm<()> {
         peer_id: PeerId([0; 20]),
         client: "test".to_owned(),
         listen_port: None,
+        private: false,
+        before: Totals::default(),
     };
     let total_length = u64::from(PIECES * BLOCK_SIZE);
     let mut swarm = Swarm::new(config, Some(&Geometry::new(total_length, BLOCK_SIZE, have)));
-    let budget = Budget { upload_slots: 4, connections: 10, memory_bytes: 1 << 20 };
+    let budget =
+        Budget { upload_slots: 4, connections: 10, connections_per_address: 4, memory_bytes: 1 << 20 };
     swarm.handle_input(NOW, Input::Budget(budget));
     swarm
 }
@@ -104,7 +109,7 @@ fn a_handshake_that_waits_for_an_allowance_is_woken() {
 
 /// How often the swarm dials in `span` if each connection is ended by the other side at once.
 fn dials(swarm: &mut Swarm<()>, says: &[Message], span: Duration) -> u32 {
-    swarm.handle_input(NOW, Input::Peers { endpoints: vec![endpoint(1)] });
+    swarm.handle_input(NOW, Input::Peers { endpoints: vec![endpoint(1)], source: PeerSource::Tracker });
     let (mut dials, mut now) = (0, NOW);
     loop {
         let dialled = outputs(swarm).iter().any(|output| matches!(output, Output::Dial { .. }));

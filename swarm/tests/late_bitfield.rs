@@ -4,7 +4,7 @@ use bytes::Bytes;
 use downpour_base::{
     BLOCK_SIZE, Bitfield, ConnectionId, InfoHashV1, Instant, Machine, PeerEndpoint, PeerId, Seed,
 };
-use downpour_swarm::{Budget, Config, Geometry, Input, Output, Swarm};
+use downpour_swarm::{Budget, Config, Geometry, Input, Output, Swarm, Totals};
 use downpour_wire::Message;
 
 const NOW: Instant = Instant::ORIGIN;
@@ -18,10 +18,13 @@ fn a_later_bitfield_replaces_what_was_known() {
         peer_id: PeerId([0; 20]),
         client: "test".to_owned(),
         listen_port: None,
+        private: false,
+        before: Totals::default(),
     };
     let geometry = Geometry::new(u64::from(BLOCK_SIZE) * 8, BLOCK_SIZE, &Bitfield::new(8));
     let mut swarm: Swarm<()> = Swarm::new(config, Some(&geometry));
-    let budget = Budget { upload_slots: 1, connections: 1, memory_bytes: 1 << 20 };
+    let budget =
+        Budget { upload_slots: 1, connections: 1, connections_per_address: 4, memory_bytes: 1 << 20 };
     swarm.handle_input(NOW, Input::Budget(budget));
     swarm.handle_input(
         NOW,

@@ -79,7 +79,9 @@ pub(crate) fn follow(
                 AlertKind::Checked { good, total } => good == total,
                 _ => false,
             };
-            if let AlertKind::DiskError(failure) = &alert.kind {
+            if let AlertKind::DiskError(failure) = &alert.kind
+                && !failure.disk_full
+            {
                 result = Err(Failure::new(failure.message.clone()));
             }
             if complete {

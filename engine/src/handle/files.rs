@@ -70,7 +70,7 @@ impl TorrentHandle {
             *self.torrent.wishes() = before;
             return Err(error.into());
         }
-        let command = wishes.priorities(layout, priorities.iter().map(|(file, _)| *file));
+        let command = wishes.priorities(layout);
         self.core.tell_swarm(self.torrent.id, Input::Command(command));
         Ok(())
     }
