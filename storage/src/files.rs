@@ -56,13 +56,13 @@ pub struct FileStorage {
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
     /// Files written to since the last sync. A file is named after the write: a sync that began before would not reach it.
-    dirty: BTreeSet<usize>,
+    pub(crate) dirty: BTreeSet<usize>,
     /// The file that is being copied to another disk, and what of it was written meanwhile: offset, length.
     pub(crate) copying: Option<(usize, Vec<(u64, u64)>)>,
 }
 
 impl Touched {
-    fn note(&mut self, file: usize, offset: u64, length: u64) {
+    pub(crate) fn note(&mut self, file: usize, offset: u64, length: u64) {
         self.dirty.insert(file);
         if let Some((copied, ranges)) = &mut self.copying
             && *copied == file
@@ -75,8 +75,8 @@ impl Touched {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) places: Places,
-    wanted: Vec<bool>,
-    parts: Parts,
+    pub(crate) wanted: Vec<bool>,
+    pub(crate) parts: Parts,
 }
 
 /// Where a run of bytes is.
@@ -180,77 +180,6 @@ impl FileStorage {
         Ok(())
     }
 
-    /// Chooses the wanted files; `wanted` says it of each index. What the part file has of newly wanted ones goes into
-    /// them; what is there of those no longer wanted stays as it is.
-    ///
-    /// # Errors
-    /// If a file cannot be filled: it and those after it stay unwanted, and nothing is lost.
-    pub fn select(&self, wanted: impl Fn(usize) -> bool) -> Result<(), StorageError> {
-        let _commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody writes to the part file meanwhile.
-        let _fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
-        for file in 0..self.layout.files().len() {
-            if !wanted(file) {
-                self.state_mut().wanted[file] = false;
-                continue;
-            }
-            let shares = self.state().parts.shares_of(file);
-            if !shares.is_empty() {
-                self.bring_home(file, &shares)?;
-            }
-            self.state_mut().wanted[file] = true;
-        }
-        Ok(())
-    }
-
-    /// Whether `file` is wanted.
-    #[must_use]
-    pub fn is_wanted(&self, file: usize) -> bool {
-        self.state().wanted.get(file).copied().unwrap_or(false)
-    }
-
-    /// Copies what the part file has of `file` into it, and takes it out of the part file when it is safe there.
-    fn bring_home(&self, file: usize, shares: &[(Share, u64)]) -> Result<(), StorageError> {
-        let parts_index = self.parts_index();
-        let (from, to) = {
-            let state = self.state();
-            (self.handle(&state, parts_index, false)?, self.handle(&state, file, true)?)
-        };
-        let mut buffer = Vec::new();
-        for &(share, position) in shares {
-            let span = self.share_span(share);
-            buffer.resize(span.length as usize, 0);
-            read_at(&from, &mut &mut [IoSliceMut::new(&mut buffer)][..], position, span.length)
-                .map_err(|error| self.fail(Operation::Read, parts_index, error))?;
-            write_at(&to, &mut &mut [IoSlice::new(&buffer)][..], span.offset, span.length)
-                .map_err(|error| self.fail(Operation::Write, file, error))?;
-            self.touched().note(file, span.offset, span.length);
-        }
-        to.sync_data().map_err(|error| self.fail(Operation::Sync, file, error))?;
-        // The data is safe in the file; only now may the part file forget it.
-        let mut state = self.state_mut();
-        state.parts.remove(shares);
-        if state.parts.is_empty() {
-            let path = state.places.path(&self.layout, parts_index);
-            state.parts.clear();
-            self.touched().dirty.remove(&parts_index);
-            self.forget_handle(parts_index);
-            drop(state);
-            return match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(StorageError::new(Operation::Remove, &path, error))
-                }
-                _ => Ok(()),
-            };
-        }
-        let table = self.handle(&state, parts_index, true)?;
-        drop(state);
-        let forgotten = write_entries(&table, shares.iter().map(|(share, _)| (*share, 0)));
-        forgotten
-            .and_then(|()| table.sync_data())
-            .map_err(|error| self.fail(Operation::Sync, parts_index, error))
-    }
-
     /// What the disk has of the torrent.
     #[must_use]
     pub fn on_disk(&self) -> OnDisk {
@@ -266,12 +195,6 @@ impl FileStorage {
             parts: if in_parts.is_empty() { None } else { stamp(state.places.parts) },
             in_parts,
         }
-    }
-
-    /// What is in the part file: file and piece.
-    #[must_use]
-    pub fn in_parts(&self) -> BTreeSet<(usize, u32)> {
-        self.state().parts.shares().collect()
     }
 
     pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {
@@ -300,7 +223,7 @@ impl FileStorage {
     }
 
     /// The open file. The state is held, so that its path cannot change meanwhile.
-    fn handle(&self, state: &State, file: usize, write: bool) -> Result<Arc<File>, StorageError> {
+    pub(crate) fn handle(&self, state: &State, file: usize, write: bool) -> Result<Arc<File>, StorageError> {
         self.handles.get((self.owner, file), write, || {
             let path = state.places.path(&self.layout, file);
             if !write {
@@ -314,7 +237,7 @@ impl FileStorage {
     }
 
     /// All bytes that a piece has in a file.
-    fn share_span(&self, (file, piece): Share) -> FileSpan {
+    pub(crate) fn share_span(&self, (file, piece): Share) -> FileSpan {
         let spans = self.layout.spans(piece, 0, self.layout.piece_size(piece));
         spans.into_iter().find(|span| span.file == file).unwrap_or(FileSpan { file, offset: 0, length: 0 })
     }
@@ -330,39 +253,6 @@ impl FileStorage {
             }
             None => Spot::In(span.file, span.offset),
         }
-    }
-
-    /// Makes room in the part file for what `piece` has in a file that is not wanted.
-    fn make_share(&self, piece: u32, span: &FileSpan) -> Result<(), StorageError> {
-        let (share, whole) = ((span.file, piece), self.share_span((span.file, piece)));
-        let mut state = self.state_mut();
-        if state.wanted[span.file] || state.parts.position(share).is_some() {
-            return Ok(());
-        }
-        if !state.parts.exists() {
-            let path = state.places.path(&self.layout, state.places.parts);
-            self.forget_handle(state.places.parts);
-            let file = self.handles.with_room(|| create_file(&path))?;
-            let created = state.parts.create(&file, &self.layout);
-            created.map_err(|error| StorageError::new(Operation::Create, &path, error))?;
-        }
-        // What the file has from when it was wanted is the rest of a share that is written in part.
-        let mut old = vec![0; if *span == whole { 0 } else { whole.length as usize }];
-        if !old.is_empty()
-            && let Ok(file) = self.handle(&state, span.file, false)
-        {
-            // A file that is too short has nothing to keep.
-            let _ = read_at(&file, &mut &mut [IoSliceMut::new(&mut old)][..], whole.offset, whole.length);
-        }
-        let parts = self.handle(&state, state.places.parts, true)?;
-        let position = state.parts.allocate(share, whole.length);
-        let parts_index = state.places.parts;
-        let written = write_at(&parts, &mut &mut [IoSlice::new(&old)][..], position, old.len() as u64);
-        if written.is_err() {
-            state.parts.remove(&[(share, position)]);
-        }
-        drop(state);
-        written.map_err(|error| self.fail(Operation::Write, parts_index, error))
     }
 
     pub(crate) fn fail(

@@ -16,6 +16,7 @@ mod relocate;
 mod resume;
 mod resume_file;
 mod scan;
+mod select;
 mod selection;
 mod vectored;
 

@@ -34,6 +34,11 @@ impl Placement {
     }
 }
 
+/// Whether there is something at `path` that can be a torrent's file. Its name may be that of a folder elsewhere.
+pub(crate) fn is_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_dir())
+}
+
 /// A [`Placement`] of which the disk has told what is where.
 #[derive(Debug)]
 pub(crate) struct Places {
@@ -76,8 +81,7 @@ impl Places {
             let default = [places.relative(layout, file).to_owned()];
             let names = names.get(&file).map_or(&default[..], Vec::as_slice);
             let all = folders.iter().flat_map(|folder| names.iter().map(move |name| (folder, name)));
-            let found =
-                all.into_iter().find(|(folder, name)| fs::symlink_metadata(folder.join(name)).is_ok());
+            let found = all.into_iter().find(|(folder, name)| is_file(&folder.join(name)));
             let Some((folder, name)) = found else { continue };
             if *folder != places.root {
                 places.strays.insert(file, Arc::clone(folder));
@@ -122,7 +126,12 @@ impl Places {
     }
 
     pub(crate) fn path(&self, layout: &Layout, file: usize) -> PathBuf {
-        self.strays.get(&file).unwrap_or(&self.root).join(self.relative(layout, file))
+        self.folder(file).join(self.relative(layout, file))
+    }
+
+    /// The folder that the path of `file` begins in.
+    pub(crate) fn folder(&self, file: usize) -> &Path {
+        self.strays.get(&file).unwrap_or(&self.root)
     }
 
     /// Where `file` belongs.

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 
 use crate::create::{create_folder, folder_of, sync_folder};
 use crate::files::is_stored;
+use crate::placement::is_file;
 use crate::vectored::{read_at, write_at};
 use crate::{FileStorage, Operation, StorageError};
 
@@ -41,7 +42,7 @@ impl FileStorage {
         for file in 0..=self.parts_index() {
             let from = state.places.path(layout, file);
             let to = folder.join(state.places.relative(layout, file));
-            let is_there = layout.files().get(file).is_none_or(is_stored) && Self::exists(&from);
+            let is_there = layout.files().get(file).is_none_or(is_stored) && is_file(&from);
             if is_there {
                 existing.push(file);
             }
@@ -195,7 +196,7 @@ impl FileStorage {
     /// If the name leads out of the folder, or another file has it. Nothing has changed then.
     pub fn begin_rename(&self, file: usize, name: &str) -> Result<(), StorageError> {
         let mut state = self.state_mut();
-        let to = state.places.root().join(name);
+        let to = state.places.folder(file).join(name);
         let refuse = |kind: io::ErrorKind| Err(StorageError::new(Operation::Rename, &to, kind));
         let is_safe =
             |component: &str| !matches!(component, "" | "." | "..") && !component.contains(['\0', '\\']);
@@ -212,7 +213,9 @@ impl FileStorage {
         let from = state.places.path(&self.layout, file);
         // A file cannot go into a folder that has to be where the file is.
         let into_itself = from != to && to.starts_with(&from);
-        if clashes || into_itself || Self::exists(&to) && !is_same(&from, &to) {
+        // In the folder that it is in, and in the one where it belongs.
+        let is_taken = |to: &Path| Self::exists(to) && !is_same(&from, to);
+        if clashes || into_itself || is_taken(&to) || is_taken(&state.places.root().join(name)) {
             return refuse(io::ErrorKind::AlreadyExists);
         }
         state.places.announce_name(&self.layout, file, Some(name.to_owned()));
@@ -230,19 +233,23 @@ impl FileStorage {
         let Some(name) = state.places.announced_name(file) else { return Ok(from) };
         // It stays in the folder that it is in.
         let depth = state.places.relative(&self.layout, file).split('/').count();
-        let to = from.ancestors().nth(depth).unwrap_or(Path::new("")).join(name);
-        let is_there = Self::exists(&from);
-        let renamed = create_folder(folder_of(&to)).and_then(|()| match is_there {
-            true => fs::rename(&from, &to).map_err(|error| StorageError::new(Operation::Rename, &to, error)),
+        let to = state.places.folder(file).join(name);
+        // What is not there needs no folder yet.
+        let renamed = match is_file(&from) {
+            true => create_folder(folder_of(&to)).and_then(|()| {
+                fs::rename(&from, &to).map_err(|error| StorageError::new(Operation::Rename, &to, error))
+            }),
             false => Ok(()),
-        });
+        };
         match renamed {
             Ok(()) => state.places.take_name(file),
             Err(_) => state.places.announce_name(&self.layout, file, None),
         }
         drop(state);
         renamed?;
-        sync_folder(folder_of(&to))?;
+        if folder_of(&to).exists() {
+            sync_folder(folder_of(&to))?;
+        }
         remove_empty(folder_of(&from), depth - 1);
         Ok(to)
     }

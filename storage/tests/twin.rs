@@ -41,6 +41,16 @@ enum Step {
         place: usize,
         overwrite: bool,
     },
+    /// Begins to move, and is killed.
+    MoveAndDie {
+        place: usize,
+    },
+    /// Begins to rename, and is killed before or after it is done.
+    RenameAndDie {
+        file: usize,
+        name: String,
+        done: bool,
+    },
     Sync,
     /// Stops cleanly, or is killed: what was not synced is forgotten by the twin, and may be there or not.
     Reopen {
@@ -55,6 +65,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (0usize..6, "t/[ab](/[ab])?|d0/f0|../x|/x|t|x//y")
             .prop_map(|(file, name)| Step::Rename { file, name }),
         1 => (0usize..3, any::<bool>()).prop_map(|(place, overwrite)| Step::Move { place, overwrite }),
+        1 => (0usize..3).prop_map(|place| Step::MoveAndDie { place }),
+        1 => (0usize..6, "t/[ab](/[ab])?", any::<bool>())
+            .prop_map(|(file, name, done)| Step::RenameAndDie { file, name, done }),
         2 => Just(Step::Sync),
         2 => any::<bool>().prop_map(|clean| Step::Reopen { clean }),
     ]
@@ -145,6 +158,23 @@ proptest! {
                     prop_assert_eq!(storage.save_path(), places[place].clone());
                     for (other, path) in places.iter().enumerate() {
                         prop_assert!(other == place || files_under(path).is_empty(), "nothing stays behind");
+                    }
+                }
+                Step::MoveAndDie { place } => {
+                    storage.begin_move(&places[place], true).unwrap();
+                    storage = open(storage.placement(), &layout, wanted);
+                    saved = storage.placement();
+                    twin.written = twin.synced.clone();
+                }
+                Step::RenameAndDie { file, name, done } => {
+                    if storage.begin_rename(file, &name).is_ok() {
+                        saved = storage.placement();
+                        if done {
+                            storage.finish_rename(file).unwrap();
+                        }
+                        storage = open(saved.clone(), &layout, wanted);
+                        saved = storage.placement();
+                        twin.written = twin.synced.clone();
                     }
                 }
                 Step::Sync => {

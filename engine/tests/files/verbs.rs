@@ -246,7 +246,7 @@ fn a_file_is_renamed_while_it_downloads_and_keeps_its_name() {
     assert!(!here.path().join("t/a").exists(), "the empty folder went");
     leecher.shutdown_blocking();
     let again = session(quick(), Some(state.path()));
-    again.add_torrent(AddTorrent::new(tree.torrent.clone(), here.path())).unwrap();
+    again.add_torrent(AddTorrent::new(tree.torrent, here.path())).unwrap();
     let alerts = until(&again, |kind| matches!(kind, AlertKind::Checked { good: 60, total: 60 }));
     assert!(!alerts.iter().any(|alert| matches!(alert.kind, AlertKind::Checking)), "nothing to hash");
 }
