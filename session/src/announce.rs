@@ -20,7 +20,9 @@ pub(crate) struct Announcing {
     pub(crate) client: Client,
     /// Peers of torrents that are waking up.
     found: Map<TorrentId, Vec<PeerEndpoint>>,
-    /// After a shut-down: whose trackers are still to be told.
+    /// The session shuts down: nothing is started any more.
+    closing: bool,
+    /// While it shuts down: whose trackers are still to be told.
     leaving: Option<BTreeSet<TorrentId>>,
 }
 
@@ -47,7 +49,7 @@ impl Role {
 
 impl Announcing {
     pub(crate) fn new(key: MapKey, seed: Seed, settings: client::Settings) -> Self {
-        Self { client: Client::new(seed, settings), found: key.map(), leaving: None }
+        Self { client: Client::new(seed, settings), found: key.map(), closing: false, leaving: None }
     }
 }
 
@@ -77,7 +79,7 @@ impl Session {
     pub(crate) fn run(&mut self, now: Instant, torrent: TorrentId) {
         let Some(record) = self.torrents.get_mut(&torrent) else { return };
         record.role.ran = true;
-        if !record.paused && self.announcing.leaving.is_none() && !record.role.announced {
+        if !record.paused && !self.announcing.closing && !record.role.announced {
             record.role.announced = true;
             self.tell_trackers(now, client::Input::Start { torrent });
         }
@@ -141,7 +143,7 @@ impl Session {
     }
 
     pub(crate) fn shut_down(&mut self, now: Instant) {
-        if self.announcing.leaving.is_some() {
+        if std::mem::replace(&mut self.announcing.closing, true) {
             return;
         }
         let mut leaving = BTreeSet::new();
@@ -158,15 +160,15 @@ impl Session {
     }
 
     fn left(&mut self, torrent: TorrentId) {
-        if self.announcing.leaving.as_mut().is_some_and(|leaving| leaving.remove(&torrent)) {
+        if let Some(leaving) = &mut self.announcing.leaving {
+            leaving.remove(&torrent);
             self.end_if_left();
         }
     }
 
     fn end_if_left(&mut self) {
-        if self.announcing.leaving.as_ref().is_some_and(BTreeSet::is_empty)
-            && !self.outputs.contains(&Output::ShutDown)
-        {
+        if self.announcing.leaving.as_ref().is_some_and(BTreeSet::is_empty) {
+            self.announcing.leaving = None;
             self.outputs.push_back(Output::ShutDown);
         }
     }

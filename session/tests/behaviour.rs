@@ -41,7 +41,14 @@ impl World {
 
     fn add(&mut self, number: u64) -> TorrentId {
         let torrent = TorrentId(number);
-        self.input(Input::Add { torrent, info_hash: InfoHash::V1(hash(number)) });
+        self.input(Input::Add {
+            torrent,
+            info_hash: InfoHash::V1(hash(number)),
+            trackers: Vec::new(),
+            private: false,
+            paused: false,
+            finished: false,
+        });
         torrent
     }
 

@@ -12,7 +12,15 @@ fn a_torrent_that_waits_for_its_allowance_still_gets_it_when_the_limit_changes()
     let limited = |rate| Settings { upload_limit: Some(rate), ..Settings::default() };
     let mut session = Session::new(now, Seed::from_u64(1), limited(1000));
     let torrent = TorrentId(1);
-    session.handle_input(now, Input::Add { torrent, info_hash: InfoHash::V1(InfoHashV1([1; 20])) });
+    let add = Input::Add {
+        torrent,
+        info_hash: InfoHash::V1(InfoHashV1([1; 20])),
+        trackers: Vec::new(),
+        private: false,
+        paused: false,
+        finished: false,
+    };
+    session.handle_input(now, add);
     session.handle_input(now, Input::Wake { torrent });
     session.handle_input(now, Input::Activated { torrent });
     session.handle_input(now, Input::Starved { torrent, direction: Direction::Upload });

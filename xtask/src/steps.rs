@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::command::Line;
 use crate::workspace::Workspace;
 
-const FUZZ_TARGETS: [&str; 3] = ["bencode", "metainfo", "wire"];
+const FUZZ_TARGETS: [&str; 5] = ["bencode", "metainfo", "tracker_client", "tracker_server", "wire"];
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs all steps; the first that fails ends it. After a set-up the tests with foreign clients may not be skipped.
