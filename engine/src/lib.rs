@@ -33,7 +33,9 @@ pub use config::{AddTorrent, Config};
 pub use downpour_session::{RefuseReason, SeedingGoal, Settings};
 pub use downpour_storage::Allocation;
 pub use downpour_swarm::{BanReason, PeerSource, PeerSources, PeerStatus, Totals};
-pub use downpour_tracker::client::{Failure as TrackerFailure, ScrapeCounts, TrackerStatus};
+pub use downpour_tracker::client::{
+    Failure as TrackerFailure, HttpError as TrackerHttpError, ScrapeCounts, TrackerStatus,
+};
 pub use downpour_tracker::server::{Settings as TrackerSettings, Statistics as TrackerStatistics};
 pub use downpour_tracker::{AnnounceEvent, SwarmHash};
 pub use error::Error;

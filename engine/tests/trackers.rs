@@ -13,10 +13,13 @@ use downpour_base::{Rng, Seed};
 use downpour_engine::http::{HttpClient, Limits};
 use downpour_engine::{
     AddTorrent, Alert, AlertKind, AnnounceEvent, Category, Config, Error, Session, State, SwarmHash,
-    TorrentHandle, TrackerConfig, TrackerFailure, TrackerServer,
+    TorrentHandle, TrackerConfig, TrackerFailure, TrackerHttpError, TrackerServer,
 };
 use downpour_metainfo::Builder;
 use downpour_storage::sha1;
+use futures_rustls::pki_types::PrivateKeyDer;
+use futures_rustls::rustls::crypto::ring;
+use futures_rustls::rustls::{ServerConfig, ServerConnection, Stream};
 use tempfile::TempDir;
 
 const PIECE: usize = 32 << 10;
@@ -446,7 +449,7 @@ fn trackers_are_told_how_the_torrent_stands_in_this_run() {
         Session::start(Config { listen, state_folder, ..Config::default() }).unwrap()
     };
     let leecher = start();
-    let add = AddTorrent::new(torrent.clone(), here.path());
+    let add = AddTorrent::new(torrent, here.path());
     let handle = leecher.add_torrent(add.clone()).unwrap();
     says_all(&next(), &["event=started", "left=100000", "downloaded=0"]);
     handle.connect_peers([address(&seeder)]).unwrap();
@@ -462,4 +465,44 @@ fn trackers_are_told_how_the_torrent_stands_in_this_run() {
     says_all(&next(), &["event=stopped", "left=0", "downloaded=0"]);
     seeder.remove_torrent_blocking(&seeder.torrents()[0]);
     says_all(&next(), &["event=stopped", "left=0", "uploaded=100000"]);
+}
+
+#[test]
+fn https_trackers_are_asked_with_the_certificates_that_the_user_trusts() {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .unwrap();
+    let listener = TcpListener::bind(LOOPBACK).unwrap();
+    let tracker = format!("https://localhost:{}/announce", listener.local_addr().unwrap().port());
+    thread::spawn(move || {
+        while let Ok((mut socket, _)) = listener.accept() {
+            let mut connection = ServerConnection::new(Arc::new(tls.clone())).unwrap();
+            let mut stream = Stream::new(&mut connection, &mut socket);
+            if stream.read(&mut [0; 4096]).is_ok() {
+                let body = "d8:intervali1800e5:peers0:e";
+                let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            }
+        }
+    });
+    let folder = TempDir::new().unwrap();
+    let content = random(PIECE, 9);
+    let torrent = torrent(&content, &[tracker]);
+    let trusting = Session::start(Config {
+        listen: vec![LOOPBACK.parse().unwrap()],
+        extra_root_certificates: certified.cert.pem().into_bytes(),
+        ..Config::default()
+    })
+    .unwrap();
+    seeded(&trusting, &folder, &content, &torrent);
+    until(&trusting, replied);
+    let stranger = session();
+    seeded(&stranger, &folder, &content, &torrent);
+    until(&stranger, |kind| {
+        matches!(kind, AlertKind::TrackerError { reason: TrackerFailure::Http(TrackerHttpError::Tls(_)), .. })
+    });
 }

@@ -1,7 +1,7 @@
 //! HTTP for what a client fetches beside its peers: trackers' answers, .torrent files.
 //!
-//! Making a connection ([`connect`]: names, sockets, TLS) knows nothing of requests, and a request ([`client`]) nothing
-//! of how its connection was made, so that a proxy can take the place of the first.
+//! Making a connection (names, sockets, TLS) is apart from requests: it knows nothing of them, and a request nothing of
+//! how its connection was made, so that a proxy can take the place of the first.
 
 mod body;
 mod client;
