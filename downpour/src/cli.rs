@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use downpour_metainfo::TorrentVersion;
 
-use crate::text::{parse_rate, parse_size, parse_tracker_url, parse_web_seed_url};
+use crate::text::{parse_rate, parse_ratio, parse_size, parse_tracker_url, parse_web_seed_url};
 
 /// A BitTorrent client.
 #[derive(Debug, Parser)]
@@ -53,6 +53,10 @@ pub(crate) struct Get {
     /// Show the files, numbered, and exit
     #[arg(long)]
     pub(crate) list: bool,
+    /// Download only these files: a number or a range of --list, a name, a folder, or a pattern with * and ?;
+    /// may be given several times
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) files: Vec<String>,
     /// Download pieces in order, for what is watched or heard while it comes
     #[arg(long)]
     pub(crate) sequential: bool,
@@ -62,6 +66,9 @@ pub(crate) struct Get {
     /// Send at most R bytes per second
     #[arg(long, value_name = "R", value_parser = parse_rate)]
     pub(crate) limit_up: Option<u64>,
+    /// Seed until X times as much was sent as received, then exit: 1, 1.5
+    #[arg(long, value_name = "X", value_parser = parse_ratio, conflicts_with = "exit_when_done")]
+    pub(crate) seed_ratio: Option<u32>,
     /// Be connected to N peers at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_peers: Option<u32>,

@@ -66,18 +66,20 @@ impl Report {
         let total = handle.metainfo().info.layout().total_length();
         let of_total =
             |pieces: u32, all: u32| (u128::from(total) * u128::from(pieces) / u128::from(all.max(1))) as u64;
+        let (have, wanted) = (status.pieces_have, status.pieces_have + status.pieces_missing);
         let (done, state) = match status.state {
             State::Checking => (of_total(status.pieces_checked, status.pieces_to_check), "checking"),
-            State::Downloading => (of_total(status.pieces_have, status.pieces_total), "downloading"),
+            State::Downloading => (of_total(have, wanted), "downloading"),
             State::Seeding => (total, "seeding"),
-            State::Paused => (of_total(status.pieces_have, status.pieces_total), "paused"),
-            _ => (of_total(status.pieces_have, status.pieces_total), "resting"),
+            State::Paused => (of_total(have, wanted), "paused"),
+            _ => (of_total(have, wanted), "resting"),
         };
         self.bar.set_position(done);
         self.bar.set_prefix(state);
         self.bar.set_message(match status.state {
             State::Checking => format!("{}/{} pieces", status.pieces_checked, status.pieces_to_check),
-            _ => summary(&status, total - done.min(total)),
+            // What is not wanted is not left to do.
+            _ => summary(&status, of_total(status.pieces_missing, status.pieces_total)),
         });
     }
 
@@ -86,6 +88,7 @@ impl Report {
             "event": "progress",
             "state": format!("{:?}", status.state).to_lowercase(),
             "pieces_have": status.pieces_have,
+            "pieces_missing": status.pieces_missing,
             "pieces_total": status.pieces_total,
             "pieces_checked": status.pieces_checked,
             "downloaded_bytes": status.downloaded_bytes,
@@ -173,7 +176,7 @@ fn summary(status: &TorrentStatus, left: u64) -> String {
     }
     let peers = if status.peers == 1 { "peer" } else { "peers" };
     text += &format!("{} {peers}  up {}/s  ", status.peers, size(status.upload_rate));
-    text + &format!("{}/{} pieces", status.pieces_have, status.pieces_total)
+    text + &format!("{}/{} pieces", status.pieces_have, status.pieces_have + status.pieces_missing)
 }
 
 /// The alerts that programs get; addresses and reasons as text.

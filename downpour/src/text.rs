@@ -25,6 +25,19 @@ pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Parses `1`, `1.5`, `0.25` into thousandths.
+pub(crate) fn parse_ratio(text: &str) -> Result<u32, String> {
+    let wrong = || "expected a number such as 1, 1.5 or 0.25".to_owned();
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > 3 {
+        return Err(wrong());
+    }
+    let thousandths: u32 = format!("{part:0<3}").parse().map_err(|_| wrong())?;
+    let whole: u32 = whole.parse().map_err(|_| wrong())?;
+    whole.checked_mul(1000).and_then(|whole| whole.checked_add(thousandths)).ok_or_else(wrong)
+}
+
 /// Prints a line to standard output. A reader that went away is no reason to fail: `show … | head` ends like any pipe.
 pub(crate) fn print_line(line: impl std::fmt::Display) {
     let mut out = std::io::stdout().lock();
@@ -116,6 +129,16 @@ mod tests {
             assert!(parse_tracker_url(text).is_err(), "{text}");
         }
         assert!(parse_web_seed_url("FTP://t/x").is_ok() && parse_web_seed_url("udp://t:1").is_err());
+    }
+
+    #[test]
+    fn ratios_are_read_in_thousandths() {
+        for (text, thousandths) in [("0", 0), ("1", 1000), ("1.5", 1500), ("0.25", 250), ("12.001", 12_001)] {
+            assert_eq!(parse_ratio(text), Ok(thousandths), "{text}");
+        }
+        for text in ["", ".", "1.", ".5", "-1", "1,5", "0.0001", "4294968"] {
+            assert!(parse_ratio(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct TorrentStatus {
     pub pieces_to_check: u32,
     /// Pieces that are verified and written.
     pub pieces_have: u32,
+    /// Pieces that are wanted and not had.
+    pub pieces_missing: u32,
     /// Pieces of the torrent.
     pub pieces_total: u32,
     /// Payload received in all runs, in bytes.
@@ -127,6 +129,7 @@ impl TorrentHandle {
             pieces_checked: torrent.check.done.load(Ordering::Relaxed),
             pieces_to_check: torrent.check.total.load(Ordering::Relaxed),
             pieces_have: status.pieces_have,
+            pieces_missing: status.pieces_missing,
             pieces_total: torrent.metainfo.info.layout().piece_count(),
             downloaded_bytes: downloaded,
             uploaded_bytes: uploaded,

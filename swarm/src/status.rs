@@ -18,6 +18,8 @@ pub struct Status {
     pub disk_full: bool,
     /// Pieces that are verified and written.
     pub pieces_have: u32,
+    /// Pieces that are wanted and not had.
+    pub pieces_missing: u32,
     /// Pieces of the torrent; 0 while the metadata is unknown.
     pub pieces_total: u32,
     /// Payload received, in bytes, bad and unneeded data included.
@@ -94,6 +96,7 @@ impl<P> Swarm<P> {
             finished: self.finished,
             disk_full: self.stores.is_disk_full(),
             pieces_have: self.have().map_or(0, Bitfield::count),
+            pieces_missing: self.torrent.as_ref().map_or(0, Picker::missing_count),
             pieces_total: self.have().map_or(0, Bitfield::len),
             downloaded_bytes: self.download.rate.total(),
             uploaded_bytes: self.upload.rate.total(),

@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use downpour_engine::{AddTorrent, AlertKind, Session, Settings, TorrentHandle};
+use downpour_engine::{AddTorrent, AlertKind, SeedingGoal, Session, Settings, TorrentHandle};
 use downpour_metainfo::Metainfo;
+use downpour_storage::DEFAULT_PRIORITY;
 
 use super::{load, start};
 use crate::cli::Get;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::report::Report;
+use crate::select::select;
 use crate::text::{print_line, printable, size};
 
 const REFRESH: Duration = Duration::from_millis(100);
@@ -20,9 +22,11 @@ pub(crate) fn run(options: &Get) -> Result<(), Failure> {
         list(&metainfo);
         return Ok(());
     }
+    let priorities = priorities(options, &metainfo)?;
     let interrupt = Interrupt::install()?;
     let session = start(&options.node, settings(options))?;
-    let add = AddTorrent::new(torrent, absolute(&options.output)?).peers(options.peers.iter().copied());
+    let mut add = AddTorrent::new(torrent, absolute(&options.output)?).peers(options.peers.iter().copied());
+    add.file_priorities = priorities;
     let handle = session.add_torrent(add).map_err(|error| Failure::of(&options.torrent, error))?;
     handle.set_sequential(options.sequential)?;
     let mut report = Report::new(&handle, options.node.json);
@@ -42,10 +46,22 @@ fn settings(options: &Get) -> Settings {
     Settings {
         download_limit: options.limit_down,
         upload_limit: options.limit_up,
+        seeding_goal: SeedingGoal { ratio_per_mille: options.seed_ratio, time: None },
         connections: peers.unwrap_or(defaults.connections),
         connections_per_torrent: peers.unwrap_or(defaults.connections_per_torrent),
         ..defaults
     }
+}
+
+/// How much each file is wanted. Said of all of them, so that what an earlier command chose counts no longer.
+fn priorities(options: &Get, metainfo: &Metainfo) -> Result<Vec<u8>, Failure> {
+    let files = metainfo.info.layout().files();
+    if options.files.is_empty() {
+        return Ok(vec![DEFAULT_PRIORITY; files.len()]);
+    }
+    let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    let chosen = select(&options.files, &paths).map_err(|error| Failure::of(&options.torrent, error))?;
+    Ok(chosen.into_iter().map(|chosen| if chosen { DEFAULT_PRIORITY } else { 0 }).collect())
 }
 
 /// The files with the numbers that `--files` takes.
@@ -84,6 +100,9 @@ pub(crate) fn follow(
             {
                 result = Err(Failure::new(failure.message.clone()));
             }
+            if matches!(alert.kind, AlertKind::SeedingGoalReached) {
+                break;
+            }
             if complete {
                 finished = true;
                 report.say(&format!("{}: complete and verified", handle.metainfo().info.name()));
@@ -98,7 +117,7 @@ pub(crate) fn follow(
     report.finish();
     let status = handle.status();
     if interrupt.is_set() && !status.finished {
-        let (have, total) = (status.pieces_have, status.pieces_total);
+        let (have, total) = (status.pieces_have, status.pieces_have + status.pieces_missing);
         report.say(&format!("stopped with {have} of {total} pieces: the same command goes on from here"));
     }
     result
