@@ -2,6 +2,7 @@
 
 mod files;
 mod storage;
+mod web_seeds;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};

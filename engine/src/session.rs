@@ -142,6 +142,7 @@ impl Session {
             save_path: add.save_path,
             allocation: add.allocation,
             peers: Mutex::new(add.peers),
+            web_seeds: Mutex::new(metainfo.web_seeds.clone()),
             state_folder: self.core.config.state_folder.clone(),
             active: Mutex::new(None),
             check: Default::default(),

@@ -30,6 +30,8 @@ pub(crate) struct Torrent {
     pub(crate) allocation: Allocation,
     /// Peers that the user named.
     pub(crate) peers: Mutex<Vec<SocketAddr>>,
+    /// Those of the .torrent file, as the user has changed them.
+    pub(crate) web_seeds: Mutex<Vec<String>>,
     pub(crate) active: Mutex<Option<Active>>,
     pub(crate) check: Check,
     /// Payload of earlier runs and of earlier activations of this one.

@@ -98,6 +98,27 @@ fn seeded(session: &Session, folder: &TempDir, content: &[u8], torrent: &[u8]) -
 }
 
 #[test]
+fn web_seeds_are_those_of_the_torrent_and_of_the_user() {
+    let web_seed = "http://192.0.2.1/files/";
+    let mut creation = Builder::file("w", 3).web_seed(web_seed).create().unwrap();
+    creation.set_piece_hash(0, [1; 20]).unwrap();
+    let folder = TempDir::new().unwrap();
+    let session = session();
+    let add = AddTorrent { paused: true, ..AddTorrent::new(creation.finish().unwrap(), folder.path()) };
+    let handle = session.add_torrent(add).unwrap();
+    assert_eq!(handle.web_seeds(), [web_seed]);
+    for _ in 0..2 {
+        handle.add_web_seed("https://198.51.100.7/w").unwrap();
+    }
+    assert!(matches!(handle.add_web_seed("gopher://198.51.100.7/w"), Err(Error::Http(_))));
+    assert_eq!(handle.web_seeds(), [web_seed, "https://198.51.100.7/w"]);
+    handle.remove_web_seed(web_seed).unwrap();
+    assert_eq!(handle.web_seeds(), ["https://198.51.100.7/w"]);
+    session.remove_torrent_blocking(&handle);
+    assert!(matches!(handle.add_web_seed(web_seed), Err(Error::Gone)));
+}
+
+#[test]
 fn two_sessions_find_each_other_through_a_tracker() {
     for (scheme, family) in [("http", LOOPBACK), ("udp", LOOPBACK), ("http", "[::1]:0"), ("udp", "[::1]:0")] {
         let (there, here) = (TempDir::new().unwrap(), TempDir::new().unwrap());

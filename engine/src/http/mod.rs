@@ -13,3 +13,4 @@ mod url;
 pub use client::{Config, HttpClient, Response};
 pub use error::{HttpError, Waiting};
 pub use limits::Limits;
+pub(crate) use url::Url;
