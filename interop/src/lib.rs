@@ -3,11 +3,27 @@
 
 #![forbid(unsafe_code)]
 
+mod aria2;
+mod client;
 mod content;
 mod creation;
+mod daemon;
+mod http;
+mod isolated;
 mod lab;
+mod libtorrent;
+mod network;
+mod ours;
 mod process;
+mod tools;
+mod tracker;
+mod transmission;
 
+pub use client::{Client, ClientKind, Job, Progress, start, wait_for_all};
 pub use content::{make_file, make_tree, sums};
+pub use isolated::isolated;
 pub use lab::{Lab, full};
+pub use network::{Host, Network, run};
 pub use process::{Process, Signal};
+pub use tools::{Tool, is_root, need};
+pub use tracker::{Protocol, TRACKERS, Tracker, TrackerKind, announce_url};

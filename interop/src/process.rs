@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub struct Process {
     name: String,
     child: Child,
     /// The scripts end when it closes.
-    _stdin: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     said: Vec<Value>,
 }
@@ -52,13 +52,35 @@ impl Process {
                 }
             }
         });
-        Self { name: name.to_owned(), _stdin: child.stdin.take(), child, lines, said: Vec::new() }
+        Self { name: name.to_owned(), stdin: child.stdin.take(), child, lines, said: Vec::new() }
     }
 
     /// Everything that it said up to what was waited for.
     #[must_use]
     pub fn said(&self) -> &[Value] {
         &self.said
+    }
+
+    /// What it said since it was last listened to; does not wait.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn news(&mut self) -> Vec<Value> {
+        let mut news = Vec::new();
+        loop {
+            match self.lines.try_recv() {
+                Ok(line) => news.extend(serde_json::from_str::<Value>(&line).ok()),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => self.give_up("news", RecvTimeoutError::Disconnected),
+            }
+        }
+        self.said.extend_from_slice(&news);
+        news
+    }
+
+    /// Closes its standard input, which ends the scripts.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
     }
 
     /// Waits for a line that fits and returns it.
