@@ -4,6 +4,7 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::network::run;
 use crate::tools;
 
 /// Set in the process that runs a test in its own namespaces.
@@ -22,17 +23,26 @@ const UNSHARE: [&str; 6] = ["--net", "--mount", "--pid", "--mount-proc", "--fork
 /// there and are not.
 pub fn isolated<F: FnOnce()>(limit: Duration, test: F) {
     if std::env::var_os(INSIDE).is_some() {
+        run("ip link set lo up");
         return test();
     }
-    let permitted = unshare().arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-    if !tools::need(permitted, "network namespaces are not permitted here: run as root") {
+    let permitted = unshare()
+        .args(["ip", "link"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !tools::need(
+        permitted,
+        "no network namespaces here: they need iproute2, and root or the right to make them",
+    ) {
         return;
     }
     let name = test_name::<F>();
     let program = std::env::current_exe().expect("the path of this test");
     let mut command = unshare();
     command.arg(program).args(["--exact", &name, "--nocapture", "--test-threads=1"]).env(INSIDE, "1");
-    let (ended, output) = run(command, limit);
+    let (ended, output) = bounded(command, limit);
     let passed = ended && output.contains("1 passed; 0 failed");
     assert!(passed, "{name} {}\n{output}", if ended { "failed" } else { "took too long" });
     // What a test has to say stays visible.
@@ -58,7 +68,7 @@ fn test_name<F>() -> String {
 }
 
 /// Whether it ended by itself, and what it wrote.
-fn run(mut command: Command, limit: Duration) -> (bool, String) {
+fn bounded(mut command: Command, limit: Duration) -> (bool, String) {
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     command.stdin(Stdio::null()).stdout(writer.try_clone().expect("a pipe")).stderr(writer);
     let mut child = command.spawn().expect("unshare is in every Linux");
