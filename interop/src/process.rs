@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// How long a client may take to say what is waited for.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Lines that are shown of a client that did not do what was waited for.
+const LINES: usize = 60;
 
 /// How a process is ended.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,12 @@ impl Process {
             }
         });
         Self { name: name.to_owned(), stdin: child.stdin.take(), child, lines, said: Vec::new() }
+    }
+
+    /// Its process number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Everything that it said up to what was waited for.
@@ -104,7 +113,11 @@ impl Process {
     }
 
     fn give_up(&self, what: &str, error: RecvTimeoutError) -> ! {
-        let last: Vec<String> = self.said.iter().rev().take(10).map(Value::to_string).collect();
+        // Of many lines about progress the last tells all.
+        let mut seen = false;
+        let news = |line: &&Value| line["event"] != "progress" || !std::mem::replace(&mut seen, true);
+        let last: Vec<String> =
+            self.said.iter().rev().filter(news).take(LINES).map(Value::to_string).collect();
         panic!("{}: no {what} ({error}); its last lines, newest first:\n{}", self.name, last.join("\n"));
     }
 
