@@ -1,9 +1,11 @@
 //! A test in a world of its own: network, mounts and processes that nobody else sees and that end with it.
 
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::lab::build;
 use crate::network::run;
 use crate::tools;
 
@@ -16,12 +18,12 @@ const UNSHARE: [&str; 6] = ["--net", "--mount", "--pid", "--mount-proc", "--fork
 
 /// Runs `test`, the body of the test function that calls this, in a new process with namespaces of its own. They need
 /// no names and no clean-up: they go with their last process, and that goes with the test, even when it is killed.
-/// Says `SKIPPED` where the system does not permit namespaces.
+/// Says `SKIPPED` where the system does not permit namespaces. `parent` is cargo's folder for the files of tests.
 ///
 /// # Panics
 /// If the test fails or is not over after `limit`, with all that it and its clients wrote; or if namespaces must be
 /// there and are not.
-pub fn isolated<F: FnOnce()>(limit: Duration, test: F) {
+pub fn isolated<F: FnOnce()>(parent: &str, limit: Duration, test: F) {
     if std::env::var_os(INSIDE).is_some() {
         run("ip link set lo up");
         return test();
@@ -38,6 +40,8 @@ pub fn isolated<F: FnOnce()>(limit: Duration, test: F) {
     ) {
         return;
     }
+    // Building takes its time, which is not the test's.
+    build(Path::new(parent).parent().expect("a folder in the target folder"));
     let name = test_name::<F>();
     let program = std::env::current_exe().expect("the path of this test");
     let mut command = unshare();

@@ -145,10 +145,20 @@ impl Lab {
 }
 
 /// Builds our program, once for all tests of a process.
-fn build(target: &Path) -> PathBuf {
+///
+/// # Panics
+/// If it cannot be built.
+pub(crate) fn build(target: &Path) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let status = Command::new(env!("CARGO"))
+        let mut cargo = Command::new(env!("CARGO"));
+        // What cargo says to a test about its package would make build scripts that look at it run again.
+        let about = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        let names = std::env::vars_os().map(|(name, _)| name);
+        for name in names.filter(|name| name.to_str().is_some_and(about)) {
+            cargo.env_remove(name);
+        }
+        let status = cargo
             .args(["build", "--quiet", "--release", "--package", "downpour", "--target-dir"])
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -88,7 +88,7 @@ fn wait_for_alert(process: &mut Process, place: &str, events: &[&str], why: &[&s
 
 #[test]
 fn peers_that_misbehave() {
-    isolated(LIMIT, || {
+    isolated(env!("CARGO_TARGET_TMPDIR"), LIMIT, || {
         let bench = Bench::new(&[]);
         let left = &["peer_disconnected", "peer_unreachable"][..];
         let rogues: [(Rogue, &[&str], &[&str]); 9] = [
@@ -128,7 +128,7 @@ fn peers_that_misbehave() {
 
 #[test]
 fn trackers_that_misbehave() {
-    isolated(LIMIT, || {
+    isolated(env!("CARGO_TARGET_TMPDIR"), LIMIT, || {
         let rogues: [(RogueTracker, &[&str]); 9] = [
             (RogueTracker::Down, &["refused"]),
             (RogueTracker::WebPage, &["bencode"]),

@@ -103,30 +103,42 @@ fn limit() -> Duration {
 
 #[test]
 fn from_transmission() {
-    isolated(limit(), || transfers(ClientKind::Transmission, Direction::ToUs, 0, Content::Tree));
+    isolated(env!("CARGO_TARGET_TMPDIR"), limit(), || {
+        transfers(ClientKind::Transmission, Direction::ToUs, 0, Content::Tree)
+    });
 }
 
 #[test]
 fn to_transmission() {
-    isolated(limit(), || transfers(ClientKind::Transmission, Direction::FromUs, 1, Content::File));
+    isolated(env!("CARGO_TARGET_TMPDIR"), limit(), || {
+        transfers(ClientKind::Transmission, Direction::FromUs, 1, Content::File)
+    });
 }
 
 #[test]
 fn from_aria2() {
-    isolated(limit(), || transfers(ClientKind::Aria2, Direction::ToUs, 2, Content::File));
+    isolated(env!("CARGO_TARGET_TMPDIR"), limit(), || {
+        transfers(ClientKind::Aria2, Direction::ToUs, 2, Content::File)
+    });
 }
 
 #[test]
 fn to_aria2() {
-    isolated(limit(), || transfers(ClientKind::Aria2, Direction::FromUs, 3, Content::Tree));
+    isolated(env!("CARGO_TARGET_TMPDIR"), limit(), || {
+        transfers(ClientKind::Aria2, Direction::FromUs, 3, Content::Tree)
+    });
 }
 
 #[test]
 fn from_libtorrent() {
-    isolated(limit(), || transfers(ClientKind::Libtorrent, Direction::ToUs, 4, Content::File));
+    isolated(env!("CARGO_TARGET_TMPDIR"), limit(), || {
+        transfers(ClientKind::Libtorrent, Direction::ToUs, 4, Content::File)
+    });
 }
 
 #[test]
 fn to_libtorrent() {
-    isolated(limit(), || transfers(ClientKind::Libtorrent, Direction::FromUs, 5, Content::Tree));
+    isolated(env!("CARGO_TARGET_TMPDIR"), limit(), || {
+        transfers(ClientKind::Libtorrent, Direction::FromUs, 5, Content::Tree)
+    });
 }

@@ -17,7 +17,7 @@ const LEECHERS: [ClientKind; 4] =
 
 #[test]
 fn all_finish_and_each_has_a_share_from_us() {
-    isolated(LIMIT + Duration::from_secs(60), || {
+    isolated(env!("CARGO_TARGET_TMPDIR"), LIMIT + Duration::from_secs(60), || {
         let tools = [Tool::Libtorrent, Tool::Aria2, Tool::Transmission, Tool::Opentracker];
         let Some(lab) = Lab::with(env!("CARGO_TARGET_TMPDIR"), &tools) else { return };
         let network = Network::new();

@@ -262,7 +262,7 @@ fn too_few_file_handles() {
 
 #[test]
 fn a_disk_that_is_read_only() {
-    isolated(LIMIT, || {
+    isolated(env!("CARGO_TARGET_TMPDIR"), LIMIT, || {
         let bench = Bench::new();
         let (_seeder, peer) = bench.seeder();
         let disk = bench.lab.folder("disk");
@@ -285,7 +285,7 @@ fn a_disk_that_is_read_only() {
 
 #[test]
 fn a_full_disk_pauses_a_download_until_there_is_space() {
-    isolated(LIMIT, || {
+    isolated(env!("CARGO_TARGET_TMPDIR"), LIMIT, || {
         let bench = Bench::new();
         let (_seeder, port) = bench.seeder_port();
         let disk = bench.lab.folder("disk");
