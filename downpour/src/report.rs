@@ -189,8 +189,8 @@ fn json_alert(kind: &AlertKind) -> Option<Value> {
         AlertKind::PeerConnected { endpoint, .. } => {
             json!({ "event": "peer_connected", "endpoint": endpoint.to_string() })
         }
-        AlertKind::PeerDisconnected { reason, .. } => {
-            json!({ "event": "peer_disconnected", "reason": reason })
+        AlertKind::PeerDisconnected { endpoint, reason, .. } => {
+            json!({ "event": "peer_disconnected", "endpoint": endpoint.to_string(), "reason": reason })
         }
         AlertKind::PeerUnreachable { endpoint, reason } => {
             json!({ "event": "peer_unreachable", "endpoint": endpoint.to_string(), "reason": reason })

@@ -80,6 +80,8 @@ pub enum AlertKind {
     PeerDisconnected {
         /// Under which number it was.
         connection: ConnectionId,
+        /// The other end.
+        endpoint: PeerEndpoint,
         /// Why, in words.
         reason: String,
     },

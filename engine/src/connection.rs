@@ -102,7 +102,7 @@ pub(crate) async fn run(
         return;
     };
     if link.is_introduced() {
-        core.alerts.push(Some(torrent.id), AlertKind::PeerDisconnected { connection: id, reason });
+        core.alerts.push(Some(torrent.id), AlertKind::PeerDisconnected { connection: id, endpoint, reason });
         core.tell_swarm(torrent.id, Input::Disconnected { connection: id, misbehaved });
     } else {
         core.alerts.push(Some(torrent.id), AlertKind::PeerUnreachable { endpoint, reason });

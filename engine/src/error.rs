@@ -23,6 +23,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The system allows too few open files and connections.
+    #[error("cannot start with {limit} file handles, {needed} are needed: raise the limit, see `ulimit -n`")]
+    FileHandles {
+        /// How many the process may have.
+        limit: u64,
+        /// How many a session needs at least.
+        needed: u64,
+    },
     /// The system gave no thread or no randomness.
     #[error("cannot start: {0}")]
     Start(io::Error),

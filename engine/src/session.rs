@@ -28,6 +28,8 @@ use crate::wishes::Wishes;
 /// How long a shutdown waits for connections to close: 200 times this.
 const CLOSING_TURN: Duration = Duration::from_millis(10);
 const CLOSING_TURNS: u32 = 200;
+/// With fewer file handles there is no session: some files, some peers, and what the session itself holds open.
+const MIN_HANDLES: u64 = 32;
 /// How long a shutdown waits for trackers.
 const LAST_ANNOUNCES: Duration = Duration::from_secs(2);
 
@@ -53,6 +55,9 @@ impl Session {
     /// # Errors
     /// If it cannot listen where it should, or the system gives no threads.
     pub fn start(config: Config) -> Result<Self, Error> {
+        if let Some(limit) = downpour_storage::descriptor_limit().filter(|limit| *limit < MIN_HANDLES) {
+            return Err(Error::FileHandles { limit, needed: MIN_HANDLES });
+        }
         let seed = match config.seed {
             Some(seed) => seed,
             None => {

@@ -1,4 +1,4 @@
-"""A libtorrent client with one torrent, over plain TCP on loopback: peer.py TORRENT SAVE [--peer PORT] [--upload-limit N]
+"""A libtorrent client with one torrent, over plain TCP: peer.py TORRENT SAVE [--listen IP] [--peer PORT] [--upload-limit N]
 
 Says in lines of JSON how it is doing. Ends when its standard input closes, or after 30 minutes.
 """
@@ -14,6 +14,7 @@ import libtorrent as lt
 parser = argparse.ArgumentParser()
 parser.add_argument("torrent")
 parser.add_argument("save")
+parser.add_argument("--listen", default="127.0.0.1")
 parser.add_argument("--peer", type=int, action="append", default=[])
 parser.add_argument("--upload-limit", type=int, default=0)
 options = parser.parse_args()
@@ -24,7 +25,7 @@ def say(event, **fields):
 
 
 session = lt.session({
-    "listen_interfaces": "127.0.0.1:0",
+    "listen_interfaces": f"{options.listen}:0",
     "allow_multiple_connections_per_ip": True,
     "enable_dht": False,
     "enable_lsd": False,
@@ -49,6 +50,24 @@ torrent = session.add_torrent(parameters)
 end = time.monotonic() + 30 * 60
 listening = flushing = False
 last = None
+earlier = {}
+running = {}
+
+
+def received():
+    """Payload by address, over all connections."""
+    global running
+    now = {peer.ip: peer.total_download for peer in torrent.get_peer_info()}
+    for endpoint, total in running.items():
+        if total > now.get(endpoint, 0):
+            earlier[endpoint[0]] = earlier.get(endpoint[0], 0) + total
+    running = now
+    sums = dict(earlier)
+    for endpoint, total in now.items():
+        sums[endpoint[0]] = sums.get(endpoint[0], 0) + total
+    return sums
+
+
 while time.monotonic() < end:
     readable, _, _ = select.select([sys.stdin], [], [], 0.1)
     if readable and not sys.stdin.readline():
@@ -62,11 +81,11 @@ while time.monotonic() < end:
         lt.torrent_status.checking_files, lt.torrent_status.checking_resume_data)
     if checked and not listening and session.listen_port() != 0:
         listening = True
-        say("listening", address=f"127.0.0.1:{session.listen_port()}")
+        say("listening", address=f"{options.listen}:{session.listen_port()}")
     fields = {"downloaded_bytes": status.total_payload_download,
               "uploaded_bytes": status.total_payload_upload,
               "pieces_have": status.num_pieces, "peers": status.num_peers,
-              "failed_bytes": status.total_failed_bytes}
+              "failed_bytes": status.total_failed_bytes, "received": received()}
     if fields != last:
         last = fields
         say("progress", **fields)

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 use crate::process::Process;
+use crate::tools::{Tool, all_there};
 
 /// Whether the long forms of the tests are wanted.
 #[must_use]
@@ -19,29 +20,38 @@ pub fn full() -> bool {
 pub struct Lab {
     folder: TempDir,
     program: PathBuf,
-    python: PathBuf,
+    target: PathBuf,
 }
 
 impl Lab {
-    /// A lab in a new folder within `parent`, which is cargo's folder for the files of tests. `None`, with a word to
-    /// the reader, if libtorrent is not there.
+    /// A lab for a test with libtorrent.
     ///
     /// # Panics
-    /// If libtorrent must be there (variable `CI` or `DOWNPOUR_REQUIRE_INTEROP`) and is not, or our program cannot
-    /// be built.
+    /// As [`Lab::with`].
     #[must_use]
     pub fn open(parent: &str) -> Option<Self> {
+        Self::with(parent, &[Tool::Libtorrent])
+    }
+
+    /// A lab in a new folder within `parent`, which is cargo's folder for the files of tests. `None`, with a word to
+    /// the reader, if one of the tools is not there.
+    ///
+    /// # Panics
+    /// If they must be there (variable `CI` or `DOWNPOUR_REQUIRE_INTEROP`) and are not, or our program cannot be
+    /// built.
+    #[must_use]
+    pub fn with(parent: &str, tools: &[Tool]) -> Option<Self> {
         let target = Path::new(parent).parent().expect("a folder in the target folder");
-        let python = target.join("venv/bin/python");
-        if !python.exists() {
-            let required =
-                ["CI", "DOWNPOUR_REQUIRE_INTEROP"].map(std::env::var_os).iter().any(Option::is_some);
-            assert!(!required, "there is no {}: run `cargo xtask test --setup`", python.display());
-            eprintln!("SKIPPED: there is no {}: run `cargo xtask test --setup`", python.display());
+        if !all_there(target, tools) {
             return None;
         }
         let folder = TempDir::new_in(parent).expect("a folder for the test");
-        Some(Self { folder, program: build(target), python })
+        Some(Self { folder, program: build(target), target: target.to_owned() })
+    }
+
+    /// Where a tool is.
+    pub(crate) fn tool(&self, tool: Tool) -> PathBuf {
+        tool.path(&self.target)
     }
 
     /// A folder in the lab; it is made if it is not there.
@@ -96,13 +106,21 @@ impl Lab {
         assert!(status.is_ok_and(|status| status.success()), "downpour create failed");
     }
 
-    /// Makes a torrent with libtorrent.
+    /// Makes a torrent with libtorrent and returns its info-hash in hexadecimal digits.
     ///
     /// # Panics
     /// If that fails.
-    pub fn libtorrent_create(&self, content: &Path, torrent: &Path) {
-        let status = self.script("create.py").arg(content).arg(torrent).status();
-        assert!(status.is_ok_and(|status| status.success()), "create.py failed");
+    pub fn libtorrent_create(&self, content: &Path, torrent: &Path, trackers: &[&str]) -> String {
+        let output = self
+            .script("create.py")
+            .arg(content)
+            .arg(torrent)
+            .args(trackers)
+            .stderr(Stdio::inherit())
+            .output();
+        let output = output.expect("python starts");
+        assert!(output.status.success(), "create.py failed");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// A libtorrent client with one torrent in the folder `save`.
@@ -113,17 +131,34 @@ impl Lab {
 
     /// One of our scripts in Python.
     pub(crate) fn script(&self, name: &str) -> Command {
-        let mut command = Command::new(&self.python);
+        let mut command = Command::new(self.tool(Tool::Libtorrent));
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(name));
+        command
+    }
+
+    /// One of our scripts for node.
+    pub(crate) fn node(&self, name: &str) -> Command {
+        let mut command = Command::new("node");
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("node").join(name));
         command
     }
 }
 
 /// Builds our program, once for all tests of a process.
-fn build(target: &Path) -> PathBuf {
+///
+/// # Panics
+/// If it cannot be built.
+pub(crate) fn build(target: &Path) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let status = Command::new(env!("CARGO"))
+        let mut cargo = Command::new(env!("CARGO"));
+        // What cargo says to a test about its package would make build scripts that look at it run again.
+        let about = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        let names = std::env::vars_os().map(|(name, _)| name);
+        for name in names.filter(|name| name.to_str().is_some_and(about)) {
+            cargo.env_remove(name);
+        }
+        let status = cargo
             .args(["build", "--quiet", "--release", "--package", "downpour", "--target-dir"])
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -3,13 +3,16 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 /// How long a client may take to say what is waited for.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Lines that are shown of a client that did not do what was waited for.
+const LINES: usize = 60;
 
 /// How a process is ended.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +29,7 @@ pub struct Process {
     name: String,
     child: Child,
     /// The scripts end when it closes.
-    _stdin: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     said: Vec<Value>,
 }
@@ -52,13 +55,41 @@ impl Process {
                 }
             }
         });
-        Self { name: name.to_owned(), _stdin: child.stdin.take(), child, lines, said: Vec::new() }
+        Self { name: name.to_owned(), stdin: child.stdin.take(), child, lines, said: Vec::new() }
+    }
+
+    /// Its process number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Everything that it said up to what was waited for.
     #[must_use]
     pub fn said(&self) -> &[Value] {
         &self.said
+    }
+
+    /// What it said since it was last listened to; does not wait.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn news(&mut self) -> Vec<Value> {
+        let mut news = Vec::new();
+        loop {
+            match self.lines.try_recv() {
+                Ok(line) => news.extend(serde_json::from_str::<Value>(&line).ok()),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => self.give_up("news", RecvTimeoutError::Disconnected),
+            }
+        }
+        self.said.extend_from_slice(&news);
+        news
+    }
+
+    /// Closes its standard input, which ends the scripts.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
     }
 
     /// Waits for a line that fits and returns it.
@@ -82,7 +113,11 @@ impl Process {
     }
 
     fn give_up(&self, what: &str, error: RecvTimeoutError) -> ! {
-        let last: Vec<String> = self.said.iter().rev().take(10).map(Value::to_string).collect();
+        // Of many lines about progress the last tells all.
+        let mut seen = false;
+        let news = |line: &&Value| line["event"] != "progress" || !std::mem::replace(&mut seen, true);
+        let last: Vec<String> =
+            self.said.iter().rev().filter(news).take(LINES).map(Value::to_string).collect();
         panic!("{}: no {what} ({error}); its last lines, newest first:\n{}", self.name, last.join("\n"));
     }
 

@@ -7,7 +7,7 @@ fn pieces_flow_down_a_chain_while_they_arrive() {
     let Some(lab) = Lab::open(env!("CARGO_TARGET_TMPDIR")) else { return };
     let (content, torrent) = (lab.folder("first").join("file.bin"), lab.path("file.torrent"));
     make_file(&content, (96 << 20) + 777);
-    lab.libtorrent_create(&content, &torrent);
+    lab.libtorrent_create(&content, &torrent, &[]);
 
     // Slow enough that the last of the chain starts long before the second has everything.
     let limit = (16 << 20).to_string();

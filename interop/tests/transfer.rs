@@ -43,7 +43,7 @@ fn from_us_to_libtorrent(lab: &Lab, torrent: &Path, content: &Path) {
 fn a_file_from_libtorrent() {
     let Some(lab) = Lab::open(env!("CARGO_TARGET_TMPDIR")) else { return };
     let (content, torrent) = (file(&lab), lab.path("file.torrent"));
-    lab.libtorrent_create(&content, &torrent);
+    lab.libtorrent_create(&content, &torrent, &[]);
     from_libtorrent_to_us(&lab, &torrent, &content);
 }
 
@@ -67,6 +67,6 @@ fn a_tree_from_libtorrent_by_our_torrent() {
 fn a_tree_to_libtorrent_by_its_torrent() {
     let Some(lab) = Lab::open(env!("CARGO_TARGET_TMPDIR")) else { return };
     let (content, torrent) = (tree(&lab), lab.path("tree.torrent"));
-    lab.libtorrent_create(&content, &torrent);
+    lab.libtorrent_create(&content, &torrent, &[]);
     from_us_to_libtorrent(&lab, &torrent, &content);
 }

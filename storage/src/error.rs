@@ -100,6 +100,7 @@ fn hint(operation: Operation, source: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => " (choose another folder, or change its permissions)",
         io::ErrorKind::ReadOnlyFilesystem => " (choose a folder on a disk that can be written to)",
         io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => " (move what is in the way)",
+        io::ErrorKind::NotFound => " (check the path)",
         io::ErrorKind::UnexpectedEof => " (the file is shorter than the torrent says)",
         io::ErrorKind::InvalidFilename => " (this disk cannot have a file of that name: rename the file)",
         io::ErrorKind::FileTooLarge => " (this disk cannot have files of that size: choose another one)",

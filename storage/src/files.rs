@@ -242,6 +242,17 @@ impl FileStorage {
         spans.into_iter().find(|span| span.file == file).unwrap_or(FileSpan { file, offset: 0, length: 0 })
     }
 
+    /// Tells that `piece` was found good by reading it. An earlier run that was killed may have left it in the system's
+    /// memory only, so the next sync reaches its files, too: what is recorded after that sync is on the disk.
+    pub fn found_good(&self, piece: u32) {
+        let state = self.state();
+        for span in self.layout.spans(piece, 0, self.layout.piece_size(piece)) {
+            if let Spot::In(file, _) = self.spot(&state, piece, &span) {
+                self.touched().dirty.insert(file);
+            }
+        }
+    }
+
     fn spot(&self, state: &State, piece: u32, span: &FileSpan) -> Spot {
         if self.layout.files()[span.file].is_pad() {
             return Spot::Zeros;

@@ -7,14 +7,22 @@ use crate::command::Line;
 use crate::workspace::Workspace;
 
 const LIBTORRENT: &str = "2.1.1";
+const BITTORRENT_TRACKER: &str = "11.2.3";
 /// Cargo's subcommands, with the versions that are installed where there is none.
 const TOOLS: [(&str, &str); 2] = [("cargo-fuzz", "0.13.2"), ("cargo-deny", "0.20.2")];
 /// Debian packages, and what shows that they are there.
-const PACKAGES: [(&str, &[&str]); 4] = [
+const PACKAGES: [(&str, &[&str]); 10] = [
     ("g++", &["c++", "--version"]),
     ("aria2", &["aria2c", "--version"]),
+    ("iproute2", &["ip", "-Version"]),
+    ("nodejs", &["node", "--version"]),
+    ("npm", &["npm", "--version"]),
+    // It has no option that only says something.
+    ("opentracker", &["test", "-x", "/usr/bin/opentracker"]),
     ("python3", &["python3", "--version"]),
     ("python3-venv", &["python3", "-c", "import ensurepip, venv"]),
+    ("strace", &["strace", "--version"]),
+    ("transmission-daemon", &["transmission-daemon", "--version"]),
 ];
 
 /// Lists what is missing, asks unless `yes`, and installs it.
@@ -85,6 +93,15 @@ fn missing(workspace: &Workspace) -> Result<Vec<Line>, String> {
                 .word("install")
                 .word(format!("libtorrent=={LIBTORRENT}")),
         );
+    }
+
+    let tracker = workspace.target.join("npm/node_modules/bittorrent-tracker/package.json");
+    let version = format!("\"version\": \"{BITTORRENT_TRACKER}\"");
+    if !std::fs::read_to_string(&tracker).is_ok_and(|package| package.contains(&version)) {
+        // The tracker needs none of what the scripts of its dependencies would build.
+        let install = line("npm install --ignore-scripts --no-audit --no-fund --prefix");
+        let install = install.word(shown(&workspace.target.join("npm")));
+        todo.push(install.word(format!("bittorrent-tracker@{BITTORRENT_TRACKER}")));
     }
     Ok(todo)
 }

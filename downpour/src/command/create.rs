@@ -64,7 +64,7 @@ fn write(output: &Path, torrent: &[u8]) -> Result<(), Failure> {
     let written = file.and_then(|mut file| file.write_all(torrent));
     written.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => taken(output),
-        _ => Failure::of(output, format!("cannot write: {error}")),
+        _ => Failure::io(output, "cannot write", &error),
     })
 }
 

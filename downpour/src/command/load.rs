@@ -14,12 +14,11 @@ use crate::failure::Failure;
 pub(crate) fn torrent(source: &Path, roots: &[u8]) -> Result<(Vec<u8>, Metainfo), Failure> {
     let bytes = match url(source) {
         Some(url) => fetch(url, roots).map_err(|error| Failure::of(source, error))?,
-        None => read(source)
-            .map_err(|error| Failure::of(source, format!("cannot read the torrent file: {error}")))?,
+        None => read(source).map_err(|error| Failure::io(source, "cannot read the torrent file", &error))?,
     };
     match Metainfo::parse(&bytes) {
         Ok(metainfo) => Ok((bytes, metainfo)),
-        Err(error) => Err(Failure::of(source, format!("not a usable torrent: {error}"))),
+        Err(error) => Err(Failure::of(source, format!("not a usable torrent: {error} (get another copy)"))),
     }
 }
 

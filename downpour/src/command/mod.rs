@@ -25,8 +25,7 @@ impl Node {
     /// The certificates that the user trusts beside the usual ones.
     fn trusted(&self) -> Result<Vec<u8>, Failure> {
         let Some(path) = &self.cacert else { return Ok(Vec::new()) };
-        std::fs::read(path)
-            .map_err(|error| Failure::of(path, format!("cannot read the certificates: {error}")))
+        std::fs::read(path).map_err(|error| Failure::io(path, "cannot read the certificates", &error))
     }
 }
 
@@ -34,7 +33,7 @@ impl Node {
 fn content_folder(path: &Path, metainfo: &Metainfo) -> Result<PathBuf, Failure> {
     let path = get::absolute(path)?;
     if !path.exists() {
-        return Err(Failure::of(&path, "no such file or folder"));
+        return Err(Failure::of(&path, "no such file or folder (check the path)"));
     }
     let inside = path.join(metainfo.info.name()).exists();
     Ok(match path.parent() {
