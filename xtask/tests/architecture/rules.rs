@@ -39,6 +39,7 @@ pub(crate) const PURE: [&str; 9] = [
     "downpour-bencode",
     "downpour-metainfo",
     "downpour-wire",
+    "downpour-dht",
     "downpour-picker",
     "downpour-storage",
     "downpour-swarm",
