@@ -63,8 +63,11 @@ pub const MAX_LEGACY_PEERS: usize = 2000;
 /// Outputs that wait for the driver. What a remote causes beyond this is not done.
 pub const MAX_OUTPUTS: usize = 4096;
 
-/// After how long without a reply a query is sent a second time, and the look-up goes on beside it.
+/// After how long without a reply a query is sent again, and the look-up goes on beside it.
 pub const SLOW_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// How often a query is sent at most, but for pings that look after the routing table.
+pub const MAX_TRIES: u32 = 3;
 
 /// After how long without a reply a query has failed.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(6);

@@ -6,7 +6,7 @@ use downpour_base::{Instant, Map, MapKey, NodeId, Rng};
 
 use super::search::SearchId;
 use super::{Node, Timer, VERSION};
-use crate::limits::{CALL_TIMEOUT, MAX_CALLS, SLOW_TIMEOUT};
+use crate::limits::{CALL_TIMEOUT, MAX_CALLS, MAX_TRIES, SLOW_TIMEOUT};
 use crate::message::{Body, Contact, Message, Method, Query, Want};
 use crate::{QueryId, SocketId};
 
@@ -17,8 +17,10 @@ pub(super) struct Call {
     /// Who should be there, if that is known.
     pub(super) id: Option<NodeId>,
     pub(super) purpose: Purpose,
-    /// What to send once more if there is no answer soon.
+    /// What to send again if there is no answer soon.
     again: Option<Vec<u8>>,
+    /// How often it was sent.
+    tries: u32,
     sent: Instant,
 }
 
@@ -95,7 +97,7 @@ impl Node {
         let again = (purpose != Purpose::Probe).then(|| payload.clone());
         let wait = if again.is_some() { SLOW_TIMEOUT } else { CALL_TIMEOUT };
         self.timers.set(Timer::Call(transaction), Some(now + wait));
-        self.calls.0.insert(transaction, Call { socket, to, id, purpose, again, sent: now });
+        self.calls.0.insert(transaction, Call { socket, to, id, purpose, again, tries: 1, sent: now });
         self.statistics.sent += 1;
         self.count_message(purpose);
         self.send(socket, to, payload);
@@ -127,12 +129,17 @@ impl Node {
         }
     }
 
-    /// A query had no answer for a while: it is sent once more, and then it has failed.
+    /// A query had no answer for a while: it is sent again, and in the end it has failed.
     pub(super) fn overdue(&mut self, now: Instant, transaction: u32) {
         let Some(call) = self.calls.0.get_mut(&transaction) else { return };
         let (socket, to, purpose) = (call.socket, call.to, call.purpose);
-        if let Some(payload) = call.again.take() {
-            let deadline = call.sent + CALL_TIMEOUT;
+        if let Some(payload) = call.again.clone() {
+            call.tries += 1;
+            if call.tries == MAX_TRIES {
+                call.again = None;
+            }
+            let wait = if call.again.is_some() { SLOW_TIMEOUT * call.tries } else { CALL_TIMEOUT };
+            let deadline = call.sent + wait;
             self.timers.set(Timer::Call(transaction), Some(deadline));
             self.statistics.sent += 1;
             self.count_message(purpose);
