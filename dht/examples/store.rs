@@ -19,10 +19,14 @@ const SOCKET: SocketId = SocketId(0);
 fn main() {
     for torrents in [10_000, PEERS] {
         let before = counting::bytes();
-        let settings = Settings { max_torrents: PEERS, unverified_bytes_per_second: 0, ..Settings::default() };
+        let settings =
+            Settings { max_torrents: PEERS, unverified_bytes_per_second: 0, ..Settings::default() };
         let mut now = Instant::ORIGIN;
         let mut node = Node::new(now, Seed::from_u64(1), settings, SavedState::default());
-        node.handle_input(now, Input::Opened { socket: SOCKET, local: "8.8.8.8:6881".parse().expect("an address") });
+        node.handle_input(
+            now,
+            Input::Opened { socket: SOCKET, local: "8.8.8.8:6881".parse().expect("an address") },
+        );
         for number in 0..PEERS {
             now += Duration::from_millis(5);
             announce(&mut node, now, number, torrents);
@@ -42,7 +46,9 @@ fn announce(node: &mut Node, now: Instant, number: u32, torrents: u32) {
     info_hash.0[..4].copy_from_slice(&(number % torrents).to_be_bytes());
     let get = Method::GetPeers { info_hash, noseed: false, scrape: false };
     let answer = ask(node, now, from, get).expect("an answer");
-    let Ok(Message { body: Body::Response(response), .. }) = Message::decode(&answer) else { panic!("refused") };
+    let Ok(Message { body: Body::Response(response), .. }) = Message::decode(&answer) else {
+        panic!("refused")
+    };
     let token = response.token.expect("a token");
     let method = Method::AnnouncePeer { info_hash, port: 1, implied_port: false, token, seed: false };
     ask(node, now, from, method).expect("an answer");

@@ -5,11 +5,11 @@ use core::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use downpour_base::{InfoHashV1, NodeId};
 
+use crate::Settings;
 use crate::bloom::BloomFilter;
 use crate::item::{ImmutableItem, Item, MutableItem};
 use crate::message::Contact;
 use crate::state::SavedState;
-use crate::Settings;
 
 /// One of the driver's sockets. Each is a node of its own to the others, with its own id (BEP 45).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

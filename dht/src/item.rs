@@ -106,7 +106,8 @@ impl MutableItem {
     /// If the value or the salt is too long, the value not canonical, or the number negative.
     pub fn sign(secret: &SecretKey, salt: &[u8], seq: i64, value: &[u8]) -> Result<Self, ItemError> {
         check_parts(salt, seq, value)?;
-        let signature = raw_sign::<ed25519_dalek::Sha512>(&secret.0, &signed(salt, seq, value), &secret.public());
+        let signature =
+            raw_sign::<ed25519_dalek::Sha512>(&secret.0, &signed(salt, seq, value), &secret.public());
         Ok(Self {
             key: secret.public_key(),
             salt: salt.into(),

@@ -95,14 +95,14 @@ impl ItemStore {
     /// Takes the first put out, and its item if it was not renewed since. Returns whether there was one.
     fn drop_oldest(&mut self) -> bool {
         let Some((at, target)) = self.puts.pop_front() else { return false };
-        if self.items.get(&target).is_some_and(|stored| stored.at == at) {
-            if let Some(stored) = self.items.remove(&target) {
-                if let Some(held) = self.sources.get_mut(&stored.by) {
-                    *held = held.saturating_sub(1);
-                    if *held == 0 {
-                        self.sources.remove(&stored.by);
-                    }
-                }
+        if self.items.get(&target).is_none_or(|stored| stored.at != at) {
+            return true;
+        }
+        let Some(Stored { by, .. }) = self.items.remove(&target) else { return true };
+        if let Some(held) = self.sources.get_mut(&by) {
+            *held = held.saturating_sub(1);
+            if *held == 0 {
+                self.sources.remove(&by);
             }
         }
         true

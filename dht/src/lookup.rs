@@ -76,7 +76,13 @@ impl Lookup {
     }
 
     /// Adds a node that somebody named, if it is new and there are not many like it.
-    pub(crate) fn offer(&mut self, contact: Contact, referrer: Option<SocketAddr>, hops: u8, settings: &Settings) {
+    pub(crate) fn offer(
+        &mut self,
+        contact: Contact,
+        referrer: Option<SocketAddr>,
+        hops: u8,
+        settings: &Settings,
+    ) {
         if let Some(known) = self.find(&contact.address) {
             if known.referrer != referrer {
                 known.referrer = None;
@@ -111,7 +117,9 @@ impl Lookup {
     /// Puts a candidate in its place; when there are too many the farthest that was not asked goes.
     fn insert(&mut self, candidate: Candidate) {
         if self.candidates.len() >= MAX_CANDIDATES {
-            let Some(last) = self.candidates.iter().rposition(|other| other.state == State::Fresh) else { return };
+            let Some(last) = self.candidates.iter().rposition(|other| other.state == State::Fresh) else {
+                return;
+            };
             self.candidates.remove(last);
         }
         let place = self.candidates.partition_point(|other| other.distance <= candidate.distance);
@@ -234,7 +242,8 @@ impl Lookup {
 
     /// The closest of them that gave a token: where to store (BEP 33, BEP 42).
     pub(crate) fn stores(&self) -> impl Iterator<Item = &Candidate> {
-        let eligible = |other: &&Candidate| other.state == State::Replied && other.eligible && other.token.is_some();
+        let eligible =
+            |other: &&Candidate| other.state == State::Replied && other.eligible && other.token.is_some();
         self.candidates.iter().filter(eligible).take(K)
     }
 

@@ -101,7 +101,11 @@ impl PeerStore {
                 let torrent = self.torrents.entry(key).or_default();
                 if let Err(place) = torrent.binary_search_by(|peer| peer.ip.cmp(&ip)) {
                     // Most torrents have one peer, for whom doubling from four would be waste.
-                    torrent.reserve_exact(if torrent.len() == torrent.capacity() { torrent.len() / 4 + 1 } else { 0 });
+                    torrent.reserve_exact(if torrent.len() == torrent.capacity() {
+                        torrent.len() / 4 + 1
+                    } else {
+                        0
+                    });
                     torrent.insert(place, stored);
                     self.len += 1;
                     *self.sources.entry(Source::of(&ip)).or_default() += 1;
@@ -287,7 +291,8 @@ mod tests {
     #[test]
     fn a_full_torrent_and_a_greedy_source_are_refused() {
         let mut store = store();
-        let settings = Settings { max_peers_per_torrent: 2, max_torrents_per_source: 2, ..Settings::default() };
+        let settings =
+            Settings { max_peers_per_torrent: 2, max_torrents_per_source: 2, ..Settings::default() };
         for number in 0..3 {
             assert_eq!(store.announce(at(0), hash(1), address(number), false, &settings), number < 2);
             assert_eq!(store.announce(at(0), hash(10 + number), address(9), false, &settings), number < 2);
@@ -298,7 +303,8 @@ mod tests {
     #[test]
     fn a_small_answer_is_a_choice_among_all() {
         let (mut store, settings) = (store(), Settings::default());
-        (0..200).for_each(|number| assert!(store.announce(at(0), hash(1), address(number), false, &settings)));
+        (0..200)
+            .for_each(|number| assert!(store.announce(at(0), hash(1), address(number), false, &settings)));
         let mut rng = Rng::new(Seed::from_u64(2));
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..200 {

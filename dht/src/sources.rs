@@ -131,7 +131,8 @@ mod tests {
         let (mut sources, settings) = (sources(), Settings::default());
         let now = Instant::ORIGIN + Duration::from_secs(9);
         sources.verify(now, &address(1));
-        let mut sent = |now, to| (0..1000).filter(|_| sources.may_send(now, &address(to), 1024, &settings)).count();
+        let mut sent =
+            |now, to| (0..1000).filter(|_| sources.may_send(now, &address(to), 1024, &settings)).count();
         assert_eq!(sent(now, 1), 1000);
         assert_eq!(sent(now, 2) + sent(now, 3), 64);
         assert_eq!(sent(now + VERIFIED_FOR, 1), 64, "that ends");

@@ -85,9 +85,10 @@ impl SavedState {
         let document = DecodeOptions::strict(Limits { depth: 4, tokens: 1000 }).decode(bytes)?;
         let root = document.root().as_dict().ok_or(StateError::Field("the root"))?;
         let list = root.get(b"sockets").and_then(Value::as_list).ok_or(StateError::Field("sockets"))?;
-        let sockets = list.iter().take(MAX_SOCKETS).map(|socket| {
-            read_socket(socket.as_dict().ok_or(StateError::Field("sockets"))?)
-        });
+        let sockets = list
+            .iter()
+            .take(MAX_SOCKETS)
+            .map(|socket| read_socket(socket.as_dict().ok_or(StateError::Field("sockets"))?));
         Ok(Self { sockets: sockets.collect::<Result<_, _>>()? })
     }
 }

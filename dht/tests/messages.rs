@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use downpour_base::NodeId;
 use downpour_bencode::Document;
 use downpour_dht::Family;
+use downpour_dht::limits;
 use downpour_dht::message::{
     Body, Fault, Message, Method, MutablePut, Nodes, Query, Response, Samples, Values, Want,
 };
-use downpour_dht::limits;
 use proptest::prelude::*;
 
 /// The examples of BEP 5, as they stand there.
@@ -58,11 +58,15 @@ fn what_is_wrong_is_named_and_a_query_can_be_told() {
     assert_eq!(fault(b"d1:ade1:q4:ping1:t2:aa1:y1:qe"), (Fault::Missing("id"), true));
     assert_eq!(fault(query("e1:q9:find_node1:t2:aa1:y1:qe")), (Fault::Missing("target"), true));
     assert_eq!(fault(query("e1:q9:get_peers1:t2:aa1:y1:qe")), (Fault::Missing("info_hash"), true));
-    let announce = query("9:info_hash20:abcdefghij01234567894:porti65536e5:token1:xe1:q13:announce_peer1:t2:aa1:y1:qe");
+    let announce =
+        query("9:info_hash20:abcdefghij01234567894:porti65536e5:token1:xe1:q13:announce_peer1:t2:aa1:y1:qe");
     assert!(matches!(fault(announce), (Fault::Wrong("port", _), true)));
     assert!(matches!(fault(query("1:k3:abc1:v1:xe1:q3:put1:t2:aa1:y1:qe")), (Fault::Wrong("k", _), true)));
     assert_eq!(fault(b"d1:rde1:t2:aa1:y1:re"), (Fault::Missing("id"), false));
-    assert!(matches!(fault(b"d1:rd2:id20:abcdefghij01234567896:valuesi1ee1:t2:aa1:y1:re"), (Fault::Wrong("values", _), _)));
+    assert!(matches!(
+        fault(b"d1:rd2:id20:abcdefghij01234567896:valuesi1ee1:t2:aa1:y1:re"),
+        (Fault::Wrong("values", _), _)
+    ));
     assert!(matches!(fault(b"d1:e1:x1:t2:aa1:y1:ee"), (Fault::Wrong("e", _), false)));
     let long: &'static [u8] = Vec::leak(vec![b'l'; limits::MAX_INCOMING_BYTES + 1]);
     assert_eq!(fault(long).0, Fault::TooLong(limits::MAX_INCOMING_BYTES + 1));
@@ -72,7 +76,9 @@ fn what_is_wrong_is_named_and_a_query_can_be_told() {
 
 #[test]
 fn unknown_keys_and_unsorted_keys_are_no_fault() {
-    let message = Message::decode(b"d1:y1:q1:t2:aa1:q4:ping3:zzzi1e1:ad3:fooli1ee2:id20:abcdefghij0123456789ee").unwrap();
+    let message =
+        Message::decode(b"d1:y1:q1:t2:aa1:q4:ping3:zzzi1e1:ad3:fooli1ee2:id20:abcdefghij0123456789ee")
+            .unwrap();
     assert!(matches!(message.body, Body::Query(Query { method: Method::Ping, .. })));
 }
 
@@ -94,26 +100,35 @@ fn value() -> impl Strategy<Value = &'static [u8]> {
 }
 
 fn method() -> impl Strategy<Value = Method<'static>> {
-    let mutable = (any::<[u8; 32]>(), any::<i64>(), any::<[u8; 32]>(), bytes(70), any::<Option<i64>>()).prop_map(
-        |(key, seq, half, salt, cas)| {
+    let mutable = (any::<[u8; 32]>(), any::<i64>(), any::<[u8; 32]>(), bytes(70), any::<Option<i64>>())
+        .prop_map(|(key, seq, half, salt, cas)| {
             let mut signature = [0; 64];
             signature[..32].copy_from_slice(&half);
             MutablePut { key, seq, signature, salt, cas }
-        },
-    );
+        });
     prop_oneof![
         Just(Method::Ping),
         id().prop_map(|target| Method::FindNode { target }),
-        (id(), any::<bool>(), any::<bool>())
-            .prop_map(|(info_hash, noseed, scrape)| Method::GetPeers { info_hash, noseed, scrape }),
+        (id(), any::<bool>(), any::<bool>()).prop_map(|(info_hash, noseed, scrape)| Method::GetPeers {
+            info_hash,
+            noseed,
+            scrape
+        }),
         (id(), any::<u16>(), any::<bool>(), bytes(20), any::<bool>()).prop_map(
             |(info_hash, port, implied_port, token, seed)| Method::AnnouncePeer {
-                info_hash, port, implied_port, token, seed,
+                info_hash,
+                port,
+                implied_port,
+                token,
+                seed,
             },
         ),
         (id(), any::<Option<i64>>()).prop_map(|(target, seq)| Method::Get { target, seq }),
-        (bytes(20), value(), prop::option::of(mutable))
-            .prop_map(|(token, value, mutable)| Method::Put { token, value, mutable }),
+        (bytes(20), value(), prop::option::of(mutable)).prop_map(|(token, value, mutable)| Method::Put {
+            token,
+            value,
+            mutable
+        }),
         id().prop_map(|target| Method::SampleInfohashes { target }),
         prop::option::of(id()).prop_map(|target| Method::Unknown { name: b"vote", target }),
     ]
@@ -136,7 +151,8 @@ fn values() -> impl Strategy<Value = Values<'static>> {
 }
 
 fn response() -> impl Strategy<Value = Response<'static>> {
-    let first = (id(), prop::option::of(bytes(200)), prop::option::of(bytes(200)), prop::option::of(bytes(20)));
+    let first =
+        (id(), prop::option::of(bytes(200)), prop::option::of(bytes(200)), prop::option::of(bytes(20)));
     let second = (prop::option::of(values()), any::<bool>(), prop::option::of(value()), any::<Option<i64>>());
     let samples = prop::option::of((bytes(100), 0..=21_600u32, 0..=i64::MAX as u64));
     (first, second, any::<Option<[u8; 32]>>(), samples).prop_map(
@@ -162,9 +178,14 @@ fn message() -> impl Strategy<Value = Message<'static>> {
         response().prop_map(Body::Response),
         (any::<i64>(), bytes(30)).prop_map(|(code, text)| Body::Error { code, text }),
     ];
-    let head = (bytes(limits::MAX_TRANSACTION_BYTES), prop::option::of(bytes(6)), prop::option::of(address()));
+    let head =
+        (bytes(limits::MAX_TRANSACTION_BYTES), prop::option::of(bytes(6)), prop::option::of(address()));
     (head, any::<bool>(), body).prop_map(|((transaction, version, ip), read_only, body)| Message {
-        transaction, version, ip, read_only, body,
+        transaction,
+        version,
+        ip,
+        read_only,
+        body,
     })
 }
 

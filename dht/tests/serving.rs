@@ -1,6 +1,7 @@
 //! What a node answers, and what it does not.
 
 #[path = "common/pair.rs"]
+#[allow(dead_code)] // Each file of tests uses a part.
 mod pair;
 
 use std::time::Duration;
@@ -54,7 +55,8 @@ fn an_announce_needs_the_token_of_its_address_and_is_then_told_to_others() {
 
     let peers = |node: &mut downpour_dht::Node, noseed| {
         let answer = ask(node, at(201), "9.9.9.9:1", &get_peers(noseed, false)).unwrap();
-        let mut peers: Vec<_> = response(&answer).values.map(|values| values.iter().collect()).unwrap_or_default();
+        let mut peers: Vec<_> =
+            response(&answer).values.map(|values| values.iter().collect()).unwrap_or_default();
         peers.sort();
         peers
     };
@@ -221,7 +223,11 @@ fn a_flood_from_a_few_sources_is_bounded_in_memory_and_bytes() {
                 sent += 1;
                 if let Some(token) = given.token.map(<[u8]>::to_vec) {
                     let announce = Method::AnnouncePeer {
-                        info_hash: target, port: 5, implied_port: false, token: &token, seed: false,
+                        info_hash: target,
+                        port: 5,
+                        implied_port: false,
+                        token: &token,
+                        seed: false,
                     };
                     node.receive(now, SOCKET, address(&from), &query(1, announce));
                 }
@@ -237,13 +243,16 @@ fn a_flood_from_a_few_sources_is_bounded_in_memory_and_bytes() {
     assert!(stored.sources <= 16 && stored.calls <= limits::MAX_PROBES, "{stored:?}");
     assert!(stored.torrents <= 16 * settings.max_torrents_per_source as usize, "{stored:?}");
     assert!(stored.peers <= stored.torrents && stored.items == 0, "{stored:?}");
-    assert_eq!(node.statistics().queries, node.statistics().answered + node.statistics().over_rate
-        + node.statistics().over_bytes);
+    assert_eq!(
+        node.statistics().queries,
+        node.statistics().answered + node.statistics().over_rate + node.statistics().over_bytes
+    );
 }
 
 #[test]
 fn no_answer_is_too_long_whatever_is_stored() {
-    let settings = Settings { queries_per_second_per_source: 0, unverified_bytes_per_second: 0, ..Settings::default() };
+    let settings =
+        Settings { queries_per_second_per_source: 0, unverified_bytes_per_second: 0, ..Settings::default() };
     let mut node = node(HERE, settings);
     for number in 0..1000u32 {
         announced(&mut node, &format!("9.{}.{}.1:77", number / 256, number % 256), 5, number % 2 == 0);
@@ -254,7 +263,11 @@ fn no_answer_is_too_long_whatever_is_stored() {
     let get = query(1, Method::Get { target: item.target(), seq: None });
     let token = response(&ask(&mut node, at(200), "9.1.2.3:1", &get).unwrap()).token.unwrap().to_vec();
     let mutable = MutablePut {
-        key: *item.key(), seq: item.seq(), signature: *item.signature(), salt: item.salt(), cas: None,
+        key: *item.key(),
+        seq: item.seq(),
+        signature: *item.signature(),
+        salt: item.salt(),
+        cas: None,
     };
     let put = query(1, Method::Put { token: &token, value: &value, mutable: Some(mutable) });
     response(&ask(&mut node, at(200), "9.1.2.3:1", &put).unwrap());

@@ -46,7 +46,8 @@ fn event() -> impl Strategy<Value = Event> {
 fn check(table: &RoutingTable, target: &NodeId, settings: &Settings) {
     let entries: Vec<_> = table.iter().copied().collect();
     assert_eq!(entries.len(), table.len());
-    let mut all: Vec<Contact> = entries.iter().filter(|entry| entry.failures == 0).map(|entry| entry.contact).collect();
+    let mut all: Vec<Contact> =
+        entries.iter().filter(|entry| entry.failures == 0).map(|entry| entry.contact).collect();
     all.sort_by_key(|contact| distance(target, &contact.id));
     all.truncate(limits::K);
     assert_eq!(table.closest(target, limits::K), all);
@@ -57,7 +58,9 @@ fn check(table: &RoutingTable, target: &NodeId, settings: &Settings) {
         assert_ne!(entry.contact.id, own);
         for other in &entries[at + 1..] {
             assert_ne!(entry.contact.id, other.contact.id);
-            assert!(!settings.one_node_per_address || entry.contact.address.ip() != other.contact.address.ip());
+            assert!(
+                !settings.one_node_per_address || entry.contact.address.ip() != other.contact.address.ip()
+            );
         }
     }
     let deepest = entries.iter().map(|entry| shared(&entry.contact)).max().unwrap_or(0);

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use downpour_base::{InfoHashV1, NodeId};
 use downpour_dht::{
-    BloomFilter, ImmutableItem, ItemError, MutableItem, SecretKey, immutable_target, mutable_target, named_torrent,
-    torrent_value,
+    BloomFilter, ImmutableItem, ItemError, MutableItem, SecretKey, immutable_target, mutable_target,
+    named_torrent, torrent_value,
 };
 
 fn hex<const N: usize>(text: &str) -> [u8; N] {
@@ -15,10 +15,8 @@ fn hex<const N: usize>(text: &str) -> [u8; N] {
 }
 
 fn secret() -> SecretKey {
-    SecretKey::from_expanded(&hex(
-        "e06d3183d14159228433ed599221b80bd0a5ce8352e4bdf0262f76786ef1c74d
-         b7e7a9fea2c0eb269d61e3b38e450a22e754941ac78479d6c54e1faf6037881d",
-    ))
+    SecretKey::from_expanded(&hex("e06d3183d14159228433ed599221b80bd0a5ce8352e4bdf0262f76786ef1c74d
+         b7e7a9fea2c0eb269d61e3b38e450a22e754941ac78479d6c54e1faf6037881d"))
 }
 
 const KEY: &str = "77ff84905a91936367c01360803104f92432fcd904a43511876df5cdf3e7e548";
@@ -87,16 +85,15 @@ fn bep_33_bloom_filter() {
     for last in 0..=0x3e7 {
         filter.insert(&IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last)));
     }
-    let expected: [u8; 256] = hex(
-        "F6C3F5EA A07FFD91 BDE89F77 7F26FB2B FF37BDB8 FB2BBAA2 FD3DDDE7 BACFFF75 EE7CCBAE
+    let expected: [u8; 256] =
+        hex("F6C3F5EA A07FFD91 BDE89F77 7F26FB2B FF37BDB8 FB2BBAA2 FD3DDDE7 BACFFF75 EE7CCBAE
          FE5EEDB1 FBFAFF67 F6ABFF5E 43DDBCA3 FD9B9FFD F4FFD3E9 DFF12D1B DF59DB53 DBE9FA5B
          7FF3B8FD FCDE1AFB 8BEDD7BE 2F3EE71E BBBFE93B CDEEFE14 8246C2BC 5DBFF7E7 EFDCF24F
          D8DC7ADF FD8FFFDF DDFFF7A4 BBEEDF5C B95CE81F C7FCFF1F F4FFFFDF E5F7FDCB B7FD79B3
          FA1FC77B FE07FFF9 05B7B7FF C7FEFEFF E0B8370B B0CD3F5B 7F2BD93F EB4386CF DD6F7FD5
          BFAF2E9E BFFFFEEC D67ADBF7 C67F17EF D5D75EBA 6FFEBA7F FF47A91E B1BFBB53 E8ABFB57
          62ABE8FF 237279BF EFBFEEF5 FFC5FEBF DFE5ADFF ADFEE1FB 737FFFFB FD9F6AEF FEEE76B6
-         FD8F72EF",
-    );
+         FD8F72EF");
     assert_eq!(*filter.as_bytes(), expected);
     assert!((filter.estimate() - 1224.9308).abs() < 0.0001);
     let mut united = BloomFilter::default();

@@ -124,14 +124,11 @@ fn read_response<'a>(root: Dict<'_, 'a>) -> Result<Response<'a>, Fault> {
     response.key = optional_array(values, "k", "32 bytes")?.copied();
     response.signature = optional_array(values, "sig", "64 bytes")?.copied();
     response.seq = optional_int(values, "seq")?;
-    response.samples = match optional_bytes(values, "samples")? {
-        Some(info_hashes) => Some(Samples {
-            info_hashes,
-            interval: unsigned(values, "interval").and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(0),
-            total: unsigned(values, "num").unwrap_or(0),
-        }),
-        None => None,
-    };
+    response.samples = optional_bytes(values, "samples")?.map(|info_hashes| Samples {
+        info_hashes,
+        interval: unsigned(values, "interval").and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(0),
+        total: unsigned(values, "num").unwrap_or(0),
+    });
     Ok(response)
 }
 
@@ -182,7 +179,9 @@ fn id(of: Dict<'_, '_>, key: &'static str) -> Result<NodeId, Fault> {
 }
 
 fn optional_int(of: Dict<'_, '_>, key: &'static str) -> Result<Option<i64>, Fault> {
-    of.get(key.as_bytes()).map(|value| value.as_int().ok_or(Fault::Wrong(key, "a 64-bit integer"))).transpose()
+    of.get(key.as_bytes())
+        .map(|value| value.as_int().ok_or(Fault::Wrong(key, "a 64-bit integer")))
+        .transpose()
 }
 
 fn unsigned(of: Dict<'_, '_>, key: &'static str) -> Option<u64> {

@@ -14,8 +14,8 @@ use crate::limits::{
     K, MAX_DATAGRAM_BYTES, MAX_ITEM_DATAGRAM_BYTES, MAX_PROBES, MAX_SAMPLES, SAMPLE_INTERVAL,
 };
 use crate::message::{
-    Body, Contact, ErrorCode, Fault, Message, Method, MutablePut, Nodes, Query, Response, Samples, Values, Want,
-    push_node,
+    Body, Contact, ErrorCode, Fault, Message, Method, MutablePut, Nodes, Query, Response, Samples, Values,
+    Want, push_node,
 };
 
 /// Bytes of an answer without nodes, values, filters, samples and item, at most.
@@ -90,10 +90,13 @@ impl Node {
             return;
         }
         let text = fault.to_string();
-        self.reply_with(now, home, from, transaction, Body::Error {
-            code: ErrorCode::Protocol.number(),
-            text: text.as_bytes(),
-        });
+        self.reply_with(
+            now,
+            home,
+            from,
+            transaction,
+            Body::Error { code: ErrorCode::Protocol.number(), text: text.as_bytes() },
+        );
     }
 
     fn answer(
@@ -208,8 +211,9 @@ impl Node {
             Family::V6 => [Family::V6, Family::V4],
         };
         for family in families {
-            let wanted = if family == Family::V4 { want.n4 } else { want.n6 };
-            if !wanted && !(family == own.family && want == Want::default()) {
+            let asked = if family == Family::V4 { want.n4 } else { want.n6 };
+            let implied = family == own.family && want == Want::default();
+            if !(asked || implied) {
                 continue;
             }
             let of_family = |home: &&Home| home.family == family;
@@ -293,7 +297,14 @@ impl Node {
         self.deliver(now, home, from, payload);
     }
 
-    fn reply_with(&mut self, now: Instant, home: usize, from: SocketAddr, transaction: &[u8], body: Body<'_>) {
+    fn reply_with(
+        &mut self,
+        now: Instant,
+        home: usize,
+        from: SocketAddr,
+        transaction: &[u8],
+        body: Body<'_>,
+    ) {
         let payload = encode(from, transaction, body);
         self.deliver(now, home, from, payload);
     }
@@ -327,10 +338,9 @@ impl Node {
             return;
         }
         own.probes.push(address);
-        if !self.call(now, home, address, id, Purpose::Probe, Method::Ping) {
-            if let Some(own) = self.homes.get_mut(home) {
-                own.probes.retain(|other| *other != address);
-            }
+        let sent = self.call(now, home, address, id, Purpose::Probe, Method::Ping);
+        if let Some(own) = self.homes.get_mut(home).filter(|_| !sent) {
+            own.probes.retain(|other| *other != address);
         }
     }
 }

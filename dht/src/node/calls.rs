@@ -60,7 +60,12 @@ impl Calls {
     }
 
     /// Takes out the query that is answered.
-    pub(super) fn take(&mut self, transaction: &[u8], socket: SocketId, from: &SocketAddr) -> Option<(u32, Call)> {
+    pub(super) fn take(
+        &mut self,
+        transaction: &[u8],
+        socket: SocketId,
+        from: &SocketAddr,
+    ) -> Option<(u32, Call)> {
         let transaction = u32::from_be_bytes(transaction.try_into().ok()?);
         let call = self.0.get(&transaction)?;
         if call.to != *from || call.socket != socket {
@@ -108,7 +113,8 @@ impl Node {
     fn want(&self, home: usize, method: &Method<'_>) -> Want {
         let lookup = matches!(method, Method::FindNode { .. } | Method::GetPeers { .. });
         let family = self.homes.get(home).map(|home| home.family);
-        let lacks = |other: &super::Home| Some(other.family) != family && other.table.len() < crate::limits::K;
+        let lacks =
+            |other: &super::Home| Some(other.family) != family && other.table.len() < crate::limits::K;
         let both = lookup && self.homes.iter().any(lacks);
         Want { n4: both, n6: both }
     }

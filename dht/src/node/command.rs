@@ -38,14 +38,20 @@ impl Node {
             Command::GetPeers { info_hash, noseed } => {
                 (NodeId(info_hash.0), Goal::Peers { noseed, scrape: false })
             }
-            Command::Announce { info_hash, port, seed } => (NodeId(info_hash.0), Goal::Announce { port, seed }),
+            Command::Announce { info_hash, port, seed } => {
+                (NodeId(info_hash.0), Goal::Announce { port, seed })
+            }
             Command::Scrape(info_hash) => (NodeId(info_hash.0), Goal::Peers { noseed: false, scrape: true }),
             Command::GetImmutable(target) => (target, Goal::Item { key: None, after: None }),
             Command::GetMutable { key, salt, after } => {
                 (mutable_target(&key, &salt), Goal::Item { key: Some((key, salt.into())), after })
             }
-            Command::PutImmutable(item) => (item.target(), Goal::Put { item: Item::Immutable(item), cas: None }),
-            Command::PutMutable { item, cas } => (item.target(), Goal::Put { item: Item::Mutable(item), cas }),
+            Command::PutImmutable(item) => {
+                (item.target(), Goal::Put { item: Item::Immutable(item), cas: None })
+            }
+            Command::PutMutable { item, cas } => {
+                (item.target(), Goal::Put { item: Item::Mutable(item), cas })
+            }
             Command::Sample(target) => (target, Goal::Samples),
         };
         let sockets = self.sockets_for(&goal);

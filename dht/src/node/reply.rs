@@ -55,7 +55,12 @@ impl Node {
     }
 
     /// A query of ours is at its end: with an answer, an error, or (`None`) with nothing.
-    pub(super) fn call_ended(&mut self, now: Instant, call: &Call, result: Option<Result<&Response<'_>, i64>>) {
+    pub(super) fn call_ended(
+        &mut self,
+        now: Instant,
+        call: &Call,
+        result: Option<Result<&Response<'_>, i64>>,
+    ) {
         let contact = |response: &Response<'_>| Contact { id: response.id, address: call.to };
         match call.purpose {
             Purpose::Probe => {
@@ -121,15 +126,15 @@ impl Node {
             SocketAddr::V4(_) => (response.nodes, response.nodes6),
             SocketAddr::V6(_) => (response.nodes6, response.nodes),
         };
-        let acceptable = |nodes: Option<Nodes<'_>>| {
-            let nodes = nodes.map(|nodes| nodes.iter().take(K).collect()).unwrap_or_else(Vec::new);
-            nodes.into_iter().filter(|contact: &Contact| self.is_acceptable(&contact.address))
+        let acceptable = |nodes: Option<Nodes<'_>>| -> Vec<Contact> {
+            let nodes = nodes.iter().flat_map(Nodes::iter).take(K);
+            nodes.filter(|contact| self.is_acceptable(&contact.address)).collect()
         };
         let ours = |contact: &Contact| self.homes.iter().any(|home| home.table.own() == contact.id);
-        let nodes = acceptable(own).filter(|contact| !ours(contact)).collect();
+        let nodes = acceptable(own).into_iter().filter(|contact| !ours(contact)).collect();
         let family = self.home_of(call.socket).and_then(|home| self.homes.get(home)).map(|home| home.family);
         let lacking = self.homes.iter().any(|home| Some(home.family) != family && home.table.len() < K);
-        let other = acceptable(other).next().filter(|_| lacking).map(|contact| contact.address);
+        let other = acceptable(other).first().filter(|_| lacking).map(|contact| contact.address);
         (nodes, other)
     }
 

@@ -42,11 +42,23 @@ pub(super) enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
     Nodes,
-    Peers { noseed: bool, scrape: bool },
-    Announce { port: Option<u16>, seed: bool },
+    Peers {
+        noseed: bool,
+        scrape: bool,
+    },
+    Announce {
+        port: Option<u16>,
+        seed: bool,
+    },
     /// `key` and salt if the item is mutable.
-    Item { key: Option<([u8; 32], Box<[u8]>)>, after: Option<i64> },
-    Put { item: Item, cas: Option<i64> },
+    Item {
+        key: Option<([u8; 32], Box<[u8]>)>,
+        after: Option<i64>,
+    },
+    Put {
+        item: Item,
+        cas: Option<i64>,
+    },
     Samples,
 }
 
@@ -106,7 +118,8 @@ impl Node {
     /// Asks whom there is to ask, and goes on when all that matter have answered.
     pub(super) fn advance(&mut self, now: Instant, id: SearchId) {
         loop {
-            let Some(search) = self.searches.get_mut(&id).filter(|search| search.phase == Phase::Asking) else {
+            let Some(search) = self.searches.get_mut(&id).filter(|search| search.phase == Phase::Asking)
+            else {
                 return;
             };
             let Some(contact) = search.lookup.next(&self.settings) else { break };
@@ -115,10 +128,9 @@ impl Node {
             let Some(home) = self.homes.iter().position(|home| home.socket == search.socket) else { return };
             // Where only the address is known, the target stands for the id.
             let known = Some(contact.id).filter(|id| *id != target);
-            if !self.call(now, home, contact.address, known, Purpose::Step(id), method) {
-                if let Some(search) = self.searches.get_mut(&id) {
-                    search.lookup.failed(&contact.address);
-                }
+            let sent = self.call(now, home, contact.address, known, Purpose::Step(id), method);
+            if let Some(search) = self.searches.get_mut(&id).filter(|_| !sent) {
+                search.lookup.failed(&contact.address);
             }
         }
         if self.searches.get(&id).is_some_and(|search| search.lookup.is_done()) {

@@ -9,7 +9,8 @@ use super::{Home, Node, Timer};
 use crate::address::is_routable;
 use crate::distance::random_id;
 use crate::limits::{
-    BOOTSTRAP_RETRY, K, MAINTENANCE_INTERVAL, MAX_BOOTSTRAP_RETRY, MAX_SAVED_NODES, MAX_SOCKETS, MIN_ID_LIFETIME,
+    BOOTSTRAP_RETRY, K, MAINTENANCE_INTERVAL, MAX_BOOTSTRAP_RETRY, MAX_SAVED_NODES, MAX_SOCKETS,
+    MIN_ID_LIFETIME,
 };
 use crate::message::Contact;
 use crate::{Family, Output, SocketId, is_secure_id, secure_id};
@@ -69,11 +70,18 @@ impl Node {
 
     /// Takes an id that fits the external address, unless the last change was a moment ago. Returns whether it did.
     fn rename(&mut self, now: Instant, place: usize) -> bool {
-        let others: Vec<NodeId> =
-            self.homes.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, home)| home.table.own()).collect();
+        let others: Vec<NodeId> = self
+            .homes
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != place)
+            .map(|(_, home)| home.table.own())
+            .collect();
         let Some(home) = self.homes.get_mut(place) else { return false };
         let recent = home.renamed.is_some_and(|at| now.saturating_duration_since(at) < MIN_ID_LIFETIME);
-        let Some(address) = home.external().filter(|_| self.settings.secure_ids && !recent) else { return false };
+        let Some(address) = home.external().filter(|_| self.settings.secure_ids && !recent) else {
+            return false;
+        };
         if is_secure_id(&home.table.own(), &address) {
             return false;
         }
@@ -96,8 +104,11 @@ impl Node {
     pub(super) fn meet(&mut self, now: Instant, addresses: &[SocketAddr]) {
         for home in 0..self.homes.len() {
             let Some(own) = self.homes.get(home) else { return };
-            let usable = |address: &&SocketAddr| Family::of(&address.ip()) == own.family && self.is_acceptable(address);
-            let addresses: Vec<SocketAddr> = addresses.iter().filter(usable).take(MAX_SAVED_NODES).copied().collect();
+            let usable = |address: &&SocketAddr| {
+                Family::of(&address.ip()) == own.family && self.is_acceptable(address)
+            };
+            let addresses: Vec<SocketAddr> =
+                addresses.iter().filter(usable).take(MAX_SAVED_NODES).copied().collect();
             if addresses.is_empty() {
                 continue;
             }
@@ -185,14 +196,13 @@ impl Node {
                 return self.join(now, place, &[]);
             }
         }
-        if home.joined && home.refreshing.is_none() && self.searches.len() < crate::limits::MAX_LOOKUPS {
-            if let Some(target) = home.table.refresh(now, &mut self.rng) {
-                let search = self.prepare(socket, target, Goal::Nodes, None);
-                if let Some(home) = self.homes.get_mut(place) {
-                    home.refreshing = Some(search);
-                }
-                self.begin(now, search);
+        let may_refresh = home.joined && home.refreshing.is_none();
+        if let Some(target) = may_refresh.then(|| home.table.refresh(now, &mut self.rng)).flatten() {
+            let search = self.prepare(socket, target, Goal::Nodes, None);
+            if let Some(home) = self.homes.get_mut(place) {
+                home.refreshing = Some(search);
             }
+            self.begin(now, search);
         }
         let silent = self.homes.get(place).and_then(|home| home.table.most_questionable(now));
         if let Some(Contact { id, address }) = silent {

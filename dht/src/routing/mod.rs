@@ -269,10 +269,9 @@ impl RoutingTable {
         let old = core::mem::replace(self, Self::new(own, now));
         for bucket in old.buckets {
             for entry in bucket.entries.into_iter().chain(bucket.replacements) {
-                if !matches!(self.replied(now, entry.contact, settings), Kept::Refused) {
-                    if let Some(new) = self.bucket(&entry.contact.id).find(&entry.contact.id) {
-                        *new = entry;
-                    }
+                let kept = self.replied(now, entry.contact, settings) != Kept::Refused;
+                if let Some(new) = self.bucket(&entry.contact.id).find(&entry.contact.id).filter(|_| kept) {
+                    *new = entry;
                 }
             }
         }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use downpour_base::{InfoHashV1, Instant, Machine, Map, MapKey, Rng, Seed};
 use downpour_dht::message::{Body, Contact, Message, Method, Nodes, Response, Values};
-use downpour_dht::{Command, Family, Input, Node, Output, QueryId, Report, SavedState, Settings, SocketId, Update};
+use downpour_dht::{
+    Command, Family, Input, Node, Output, QueryId, Report, SavedState, Settings, SocketId, Update,
+};
 
 const SOCKET: SocketId = SocketId(0);
 const PORT: u16 = 6881;
@@ -161,12 +163,11 @@ impl World {
         let Some(Reverse((at, sequence))) = self.events.pop() else { return };
         self.now = at;
         match self.bodies.remove(&sequence) {
-            Some(Event::Timer(index)) => {
-                if self.sims[index].timer == Some(at) {
-                    self.sims[index].timer = None;
-                    self.sims[index].node.handle_timeout(at);
-                    self.drain(index);
-                }
+            // A timer that was moved leaves its event behind.
+            Some(Event::Timer(index)) if self.sims[index].timer == Some(at) => {
+                self.sims[index].timer = None;
+                self.sims[index].node.handle_timeout(at);
+                self.drain(index);
             }
             Some(Event::Datagram { to, from, payload }) => {
                 self.datagrams += 1;
@@ -181,7 +182,7 @@ impl World {
                     }
                 }
             }
-            None => {}
+            _ => {}
         }
     }
 
