@@ -111,6 +111,9 @@ pub const ITEM_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 /// Sources that the rate limits remember.
 pub const MAX_SOURCES: usize = 8192;
 
+/// The least time between two goes through the sources.
+pub const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
+
 /// How long a source that answered us counts as one that can be reached at its address.
 pub const VERIFIED_FOR: Duration = Duration::from_secs(10 * 60);
 

@@ -7,7 +7,7 @@ use downpour_base::{Instant, Map, MapKey};
 
 use crate::Settings;
 use crate::address::Source;
-use crate::limits::{MAX_SOURCES, VERIFIED_FOR};
+use crate::limits::{MAX_SOURCES, SWEEP_INTERVAL, VERIFIED_FOR};
 
 /// A leaky bucket: the moment at which all that was taken has been earned.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,13 +90,17 @@ impl Sources {
         Some(self.records.entry(source).or_default())
     }
 
-    /// Forgets who owes nothing and proved nothing; at most once a second, for it looks at all.
+    /// Forgets who owes nothing and proved nothing; if that is not enough, also who proved something. Not often, for it
+    /// looks at all.
     pub(crate) fn sweep(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.swept) < Duration::from_secs(1) {
+        if now.saturating_duration_since(self.swept) < SWEEP_INTERVAL {
             return;
         }
         self.swept = now;
         self.records.retain(|_, record| record.queries.0 > now || record.verified_until > now);
+        if self.records.len() >= MAX_SOURCES {
+            self.records.retain(|_, record| record.queries.0 > now);
+        }
     }
 }
 
@@ -136,6 +140,18 @@ mod tests {
         assert_eq!(sent(now, 1), 1000);
         assert_eq!(sent(now, 2) + sent(now, 3), 64);
         assert_eq!(sent(now + VERIFIED_FOR, 1), 64, "that ends");
+    }
+
+    #[test]
+    fn many_that_proved_themselves_do_not_lock_others_out() {
+        let (mut sources, settings) = (sources(), Settings::default());
+        let now = Instant::ORIGIN + Duration::from_secs(9);
+        (0..100_000).for_each(|number| sources.verify(now, &address(number)));
+        assert_eq!(sources.len(), MAX_SOURCES);
+        let later = now + SWEEP_INTERVAL;
+        let admitted =
+            (200_000..201_000).filter(|from| sources.admit(later, &address(*from), &settings)).count();
+        assert_eq!(admitted, 1000);
     }
 
     #[test]
