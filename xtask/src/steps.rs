@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use crate::command::Line;
 use crate::workspace::Workspace;
 
-const FUZZ_TARGETS: &[&str] = &["bencode", "magnet", "metainfo", "tracker_client", "tracker_server", "wire"];
+const FUZZ_TARGETS: &[&str] =
+    &["bencode", "dht_message", "dht_node", "magnet", "metainfo", "tracker_client", "tracker_server", "wire"];
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs all steps; the first that fails ends it. After a set-up the tests with foreign clients may not be skipped.
