@@ -1,24 +1,23 @@
 //! What 100,000 stored peers weigh: of 10,000 torrents, and each of a torrent of its own.
 
-// The allocator that counts is the only way to know.
-#![allow(unsafe_code)]
-
-#[path = "../tests/common/counting.rs"]
-mod counting;
-
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use downpour_base::{Instant, Machine, NodeId, Seed};
 use downpour_dht::message::{Body, Message, Method, Query, Want};
 use downpour_dht::{Input, Node, Output, SavedState, Settings, SocketId};
+use peak_alloc::PeakAlloc;
+
+/// Counts the bytes in use.
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 const PEERS: u32 = 100_000;
 const SOCKET: SocketId = SocketId(0);
 
 fn main() {
     for torrents in [10_000, PEERS] {
-        let before = counting::bytes();
+        let before = ALLOCATOR.current_usage();
         let settings =
             Settings { max_torrents: PEERS, unverified_bytes_per_second: 0, ..Settings::default() };
         let mut now = Instant::ORIGIN;
@@ -33,7 +32,7 @@ fn main() {
         }
         let stored = node.stored();
         assert_eq!((stored.peers, stored.torrents), (PEERS as usize, torrents as usize));
-        let bytes = counting::bytes() - before;
+        let bytes = ALLOCATOR.current_usage() - before;
         println!("{PEERS} peers of {torrents} torrents: {bytes} bytes, all of the node");
         assert!(bytes <= 20_000_000);
     }

@@ -1,22 +1,22 @@
 //! Thousands of nodes on one thread in virtual time: without faults, with a fifth of them lying, with 30 % of datagrams
 //! lost. `cargo run --release -p downpour-dht --example world -- 10000` is the large form; it takes minutes.
 
-// The allocator that counts is the only way to know what a node weighs.
-#![allow(unsafe_code)]
-
-#[path = "../tests/common/counting.rs"]
-mod counting;
 #[path = "../tests/common/world.rs"]
 mod world;
 
+use peak_alloc::PeakAlloc;
 use world::{Plan, World, run};
+
+/// Counts the bytes in use.
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 fn main() {
     let nodes = std::env::args().nth(1).and_then(|nodes| nodes.parse().ok()).unwrap_or(300);
     let plan = Plan { nodes, liars_percent: 0, loss_percent: 0, torrents: 200, seed: 1 };
-    let before = counting::bytes();
+    let before = ALLOCATOR.current_usage();
     let world = World::new(plan);
-    let weight = counting::bytes() - before;
+    let weight = ALLOCATOR.current_usage() - before;
     println!("{nodes} nodes: {} bytes of memory for each, with its place in the world", weight / nodes);
     drop(world);
     let faults = [("no faults", 0, 0), ("20 % liars", 20, 0), ("30 % loss", 0, 30)];
