@@ -14,6 +14,9 @@ use crate::alert::AlertKind;
 use crate::core::{Core, Todo};
 use crate::torrent::{Active, Torrent};
 
+/// How many bytes a thread hashes before it does what other torrents ask for.
+const HASHED_AT_ONCE: u64 = 16 << 20;
+
 /// Carries out [`downpour_session::Output::Activate`].
 pub(crate) async fn activate(core: Arc<Core>, torrent: Arc<Torrent>) {
     let id = torrent.id;
@@ -70,7 +73,7 @@ async fn load(
                 FileStorage::open(placement, Arc::new(layout.clone()), torrent.allocation, handles)?;
             let wishes = torrent.wishes().clone();
             storage.select(|file| wishes.file(file) > 0)?;
-            let recheck = torrent.recheck.swap(false, Ordering::AcqRel);
+            let recheck = torrent.recheck.load(Ordering::Acquire);
             let trusted = resume.filter(|_| !recheck);
             let plan = plan_check(layout, trusted.as_ref(), &storage.on_disk());
             Ok((Arc::new(storage), plan))
@@ -86,6 +89,7 @@ async fn load(
         core.alerts.push(Some(torrent.id), AlertKind::Checking);
         let good = hash_all(core, torrent, &storage, plan.to_hash).await;
         torrent.check.running.store(false, Ordering::Release);
+        storage.found(good.iter().copied());
         good.into_iter().for_each(|piece| {
             have.insert(piece);
         });
@@ -94,6 +98,9 @@ async fn load(
     if !have.is_full() {
         let storage = Arc::clone(&storage);
         core.pool.call(move || storage.prepare()).await.unwrap_or(Ok(()))?;
+    }
+    if !torrent.check.cancelled.load(Ordering::Acquire) {
+        torrent.recheck.store(false, Ordering::Release);
     }
     Ok(Some((storage, have)))
 }
@@ -111,9 +118,9 @@ async fn hash_all(
         .map(|_| {
             let (queue, good) = (Arc::clone(&queue), Arc::clone(&good));
             let (torrent, storage) = (Arc::clone(torrent), Arc::clone(storage));
-            core.pool.call(move || {
+            let turn = move || {
                 let info = &torrent.metainfo.info;
-                queue.work(&*storage, info.layout(), |piece, hash| {
+                queue.work_on(HASHED_AT_ONCE, &*storage, info.layout(), |piece, hash| {
                     if torrent.check.cancelled.load(Ordering::Relaxed) {
                         return queue.stop();
                     }
@@ -123,8 +130,10 @@ async fn hash_all(
                         good.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
                     }
                     torrent.check.done.fetch_add(1, Ordering::Relaxed);
-                });
-            })
+                })
+            };
+            let there = Arc::clone(core);
+            core.executor.spawn(async move { while there.pool.call(turn.clone()).await == Some(true) {} })
         })
         .collect();
     for worker in workers {

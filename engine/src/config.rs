@@ -79,6 +79,18 @@ pub struct AddTorrent {
     /// How much the first files are wanted, 0 (not at all) to 7; 4 for those after them. Goes before what an earlier run
     /// said.
     pub file_priorities: Vec<u8>,
+    /// What [`TorrentHandle::save_resume_data`](crate::TorrentHandle::save_resume_data) returned, for a host that keeps it
+    /// itself: used in place of what the state folder has.
+    pub resume_data: Option<Vec<u8>>,
+}
+
+/// What becomes of a torrent's files when it is removed from a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoveFiles {
+    /// They stay, and so does the resume state.
+    Keep,
+    /// They go, and so does the resume state.
+    Delete,
 }
 
 impl AddTorrent {
@@ -92,6 +104,7 @@ impl AddTorrent {
             allocation: Allocation::Sparse,
             paused: false,
             file_priorities: Vec::new(),
+            resume_data: None,
         }
     }
 

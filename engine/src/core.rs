@@ -235,8 +235,10 @@ impl Core {
                 }
             }
             Effect::Store { torrent, job, piece, blocks, digests } => {
+                let Some(torrent) = self.torrent(torrent) else { return };
+                let Some(storage) = torrent.storage() else { return };
                 let work = Work { job, piece, blocks, digests };
-                self.pool.run(move || core.store(torrent, work));
+                self.pool.run(move || core.store(&torrent, &storage, work));
             }
             Effect::Checkpoint(torrent) => {
                 if let Some(torrent) = self.torrent(torrent) {
@@ -315,6 +317,8 @@ impl Core {
     pub(crate) fn deactivate(&self, torrent: &Torrent) {
         self.checkpoint(torrent, true);
         let Some(active) = torrent.active().take() else { return };
+        // A write that is under way ends before the files are opened again, or deleted.
+        active.storage.close();
         let status = active.swarm.swarm().status(self.clock.now());
         torrent.downloaded_before.fetch_add(status.downloaded_bytes, Ordering::Relaxed);
         torrent.uploaded_before.fetch_add(status.uploaded_bytes, Ordering::Relaxed);

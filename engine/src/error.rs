@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use downpour_metainfo::MetainfoError;
-use downpour_storage::StorageError;
+use downpour_storage::{ResumeError, StorageError};
 use downpour_tracker::UrlError;
 use thiserror::Error;
 
@@ -80,6 +80,11 @@ pub enum Error {
         /// Which.
         path: PathBuf,
     },
+    /// Bytes that are not the resume state of the torrent that they came with.
+    #[error(
+        "the resume data does not fit the torrent: {0} (add the torrent without it: its files are then checked)"
+    )]
+    ResumeData(#[from] ResumeError),
     /// The disk said no.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -20,6 +20,7 @@ mod pool;
 mod queue;
 mod recording;
 mod relocation;
+mod removal;
 mod session;
 mod session_events;
 mod statistics;
@@ -29,7 +30,7 @@ mod tracker_server;
 mod wishes;
 
 pub use alert::{Alert, AlertKind, Category};
-pub use config::{AddTorrent, Config};
+pub use config::{AddTorrent, Config, RemoveFiles};
 pub use downpour_session::{RefuseReason, SeedingGoal, Settings};
 pub use downpour_storage::Allocation;
 pub use downpour_swarm::{BanReason, PeerSource, PeerSources, PeerStatus, Totals};

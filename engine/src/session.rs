@@ -9,12 +9,13 @@ use std::time::Duration;
 use downpour_base::{InfoHashV1, Machine, Rng, Seed, TorrentId};
 use downpour_metainfo::Metainfo;
 use downpour_session::{Input as SessionInput, Settings, after_session};
+use downpour_storage::ResumeData;
 use smol::Task;
 use smol::channel::{Receiver, Sender, bounded};
 
 use crate::alert::{Alert, AlertKind};
-use crate::announce::{self, Announcer};
-use crate::config::{AddTorrent, Config, within_limits};
+use crate::announce::Announcer;
+use crate::config::{AddTorrent, Config, RemoveFiles, within_limits};
 use crate::core::{Core, Parts, Todo};
 use crate::datagram::{self, Datagrams};
 use crate::error::Error;
@@ -22,7 +23,8 @@ use crate::handle::TorrentHandle;
 use crate::listen;
 use crate::pool::Pool;
 use crate::recording::Recording;
-use crate::torrent::Torrent;
+use crate::removal;
+use crate::torrent::{Saved, Torrent};
 use crate::wishes::Wishes;
 
 /// How long a shutdown waits for connections to close: 200 times this.
@@ -136,10 +138,14 @@ impl Session {
     /// missing and seeds what is there. Returns at once.
     ///
     /// # Errors
-    /// If it is not a torrent, or in the session already.
+    /// If it is not a torrent, or in the session already, or the resume data is not this torrent's.
     pub fn add_torrent(&self, add: AddTorrent) -> Result<TorrentHandle, Error> {
         let metainfo = Metainfo::parse(&add.torrent)?;
         let info_hash = metainfo.info.info_hash().v1().ok_or(Error::V2Only)?;
+        let given = add.resume_data.as_deref().map(ResumeData::decode).transpose()?;
+        if let Some(given) = &given {
+            given.check(metainfo.info.info_hash(), metainfo.info.layout())?;
+        }
         let id = TorrentId(self.core.new_number());
         let torrent = Arc::new(Torrent {
             id,
@@ -155,7 +161,7 @@ impl Session {
             uploaded_before: Default::default(),
             at_start: OnceLock::new(),
             last_status: Mutex::default(),
-            saving: Mutex::default(),
+            saving: Mutex::new(Saved::given(given)),
             wishes: Mutex::new(Wishes::new(add.paused, &add.file_priorities)),
             verbs: Default::default(),
             waiting: Mutex::default(),
@@ -200,28 +206,27 @@ impl Session {
         self.torrents().into_iter().find(|handle| handle.torrent.info_hash == info_hash)
     }
 
-    /// Stops a torrent, saves its state and forgets it; its files stay.
-    pub async fn remove_torrent(&self, handle: &TorrentHandle) {
-        let torrent = Arc::clone(&handle.torrent);
-        let _verbs = torrent.end().await;
-        let (core, torrent) = (Arc::clone(&self.core), Arc::clone(&torrent));
-        let end = move || {
-            core.deactivate(&torrent);
-            core.torrents().remove(&torrent.id);
-        };
-        let id = handle.torrent.id;
-        // Its trackers are told after it is gone.
-        if let Some(totals) = announce::totals(&self.core, id) {
-            self.core.tell_session(totals);
+    /// Stops a torrent and forgets it. Its files stay, and its state is saved; or all of that is deleted: its part file, those of
+    /// its files that it has pieces of or wanted, under the names that they have now, and the folders of the torrent that
+    /// became empty. Files that another torrent of the session has too stay, as does what cannot be the torrent's: files that
+    /// are longer than the torrent says, and links to elsewhere.
+    ///
+    /// # Errors
+    /// If the torrent is not in this session any more; if something cannot be deleted: the torrent is removed all the same, and its
+    /// resume state stays, so that it can be added and deleted again.
+    pub async fn remove_torrent(&self, handle: &TorrentHandle, files: RemoveFiles) -> Result<(), Error> {
+        if !Arc::ptr_eq(&self.core, &handle.core) {
+            return Err(Error::Gone);
         }
-        self.core.tell_swarm(id, downpour_swarm::Input::Command(downpour_swarm::Command::Pause));
-        self.core.pool.call(end).await;
-        self.core.tell_session(SessionInput::Remove { torrent: id });
+        removal::remove(&self.core, &handle.torrent, files).await
     }
 
     /// The blocking twin of [`remove_torrent`](Self::remove_torrent).
-    pub fn remove_torrent_blocking(&self, handle: &TorrentHandle) {
-        smol::block_on(self.remove_torrent(handle));
+    ///
+    /// # Errors
+    /// As there.
+    pub fn remove_torrent_blocking(&self, handle: &TorrentHandle, files: RemoveFiles) -> Result<(), Error> {
+        smol::block_on(self.remove_torrent(handle, files))
     }
 
     /// The settings in force.

@@ -1,12 +1,15 @@
 //! Hashing and writing pieces, on the threads of the pool.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use downpour_base::TorrentId;
-use downpour_storage::{Storage, sha1};
+use downpour_base::Machine;
+use downpour_storage::{FileStorage, Storage, sha1};
 use downpour_swarm::{BlockDigest, DiskFailure, Input, JobId, StoreResult};
 
-use crate::core::Core;
+use crate::core::{Core, Todo};
 use crate::payload::BlockBytes;
+use crate::torrent::Torrent;
 
 /// A piece to store.
 #[derive(Debug)]
@@ -19,10 +22,8 @@ pub(crate) struct Work {
 
 impl Core {
     /// Hashes a piece and, if it verifies, writes it.
-    pub(crate) fn store(&self, id: TorrentId, work: Work) {
+    pub(crate) fn store(&self, torrent: &Torrent, storage: &Arc<FileStorage>, work: Work) {
         let Work { job, piece, mut blocks, digests } = work;
-        let Some(torrent) = self.torrent(id) else { return };
-        let Some(storage) = torrent.storage() else { return };
         let chunks: Vec<Bytes> = blocks.iter_mut().flat_map(|block| block.chunks().iter().cloned()).collect();
         let right = torrent.metainfo.info.piece_hash(piece) == Some(sha1(&chunks));
         let written = if right { storage.write(piece, 0, &chunks) } else { Ok(()) };
@@ -42,6 +43,13 @@ impl Core {
                 Input::NotStored { job, failure, blocks }
             }
         };
-        self.tell_swarm(id, input);
+        let mut todo = Todo::new();
+        self.with_swarm(torrent, &mut todo, |active, now| {
+            // The torrent may have been stopped and started since: the new swarm has jobs of the same numbers.
+            if Arc::ptr_eq(&active.storage, storage) {
+                active.swarm.handle_input(now, input);
+            }
+        });
+        self.run(todo);
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use downpour_base::{InfoHashV1, TorrentId};
+use downpour_base::{Bitfield, InfoHashV1, TorrentId};
 use downpour_metainfo::Metainfo;
 use downpour_storage::{Allocation, FileStorage, Placement, ResumeData, Stamps, Storage, StorageError};
 use downpour_swarm::{Recorder, Status};
@@ -59,8 +59,18 @@ pub(crate) struct Torrent {
 pub(crate) struct Saved {
     /// The folder for whose resume file the next state is.
     place: Option<PathBuf>,
-    /// The last state of an activation, for a session without a folder for resume state.
+    /// The last state of an activation, for a session without a folder for resume state; or the state that the torrent
+    /// was added with.
     memory: Option<ResumeData>,
+    /// Whether `memory` goes before the file: until a state is saved.
+    given: bool,
+}
+
+impl Saved {
+    /// What a torrent is added with.
+    pub(crate) fn given(data: Option<ResumeData>) -> Self {
+        Self { place: None, given: data.is_some(), memory: data }
+    }
 }
 
 /// What an active torrent holds, and a dormant one does not.
@@ -137,36 +147,107 @@ impl Torrent {
             (Arc::clone(&active.storage), data)
         };
         self.wishes().save(&mut data);
-        let placement = storage.placement();
+        self.record_places(&mut data, &storage.placement());
+        Some((storage, data))
+    }
+
+    fn record_places(&self, data: &mut ResumeData, placement: &Placement) {
         if placement.save_paths != [self.save_path.clone()] {
             let paths = placement.save_paths.iter().filter_map(|path| path.to_str());
             data.save_paths = paths.map(str::to_owned).collect();
         }
-        data.names = placement.names;
-        Some((storage, data))
+        data.names = placement.names.clone();
     }
 
     /// Syncs the data, then records which pieces are had. After a clean stop (`last`) the state of the files is
     /// recorded too, so that the next start trusts it without hashing.
     pub(crate) fn checkpoint(&self, last: bool) -> Result<(), StorageError> {
         let mut saved = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((storage, mut data)) = self.resume_data() else { return Ok(()) };
         if self.state_folder.is_none() && !last {
             return Ok(());
         }
+        let Some((storage, mut data)) = self.synced_resume_data()? else { return Ok(()) };
+        if last {
+            data.stamps = Some(stamps(&storage));
+        }
+        self.save(&mut saved, data)
+    }
+
+    /// As [`checkpoint`](Self::checkpoint), and returns the state as it would be after a clean stop now. Of a torrent that is
+    /// not active, what was saved last.
+    pub(crate) fn save_resume_data(&self) -> Result<Vec<u8>, StorageError> {
+        let synced = {
+            let mut saved = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+            let synced = self.synced_resume_data()?;
+            if let Some((_, data)) = &synced
+                && self.state_folder.is_some()
+            {
+                self.save(&mut saved, data.clone())?;
+            }
+            synced
+        };
+        if let Some((storage, mut data)) = synced {
+            data.stamps = Some(stamps(&storage));
+            return Ok(data.encode());
+        }
+        let info = &self.metainfo.info;
+        let (placement, data) = self.load_resume()?;
+        let mut data = data
+            .unwrap_or_else(|| ResumeData::new(info.info_hash(), Bitfield::new(info.layout().piece_count())));
+        self.wishes().restore(&data);
+        self.wishes().save(&mut data);
+        self.record_places(&mut data, &placement);
+        Ok(data.encode())
+    }
+
+    /// What is had, all of it synced. The caller holds `saving`.
+    fn synced_resume_data(&self) -> Result<Option<(Arc<FileStorage>, ResumeData)>, StorageError> {
+        let Some((storage, mut data)) = self.resume_data() else { return Ok(None) };
         storage.sync()?;
         data.in_parts = storage.in_parts();
-        if last {
-            let on_disk = storage.on_disk();
-            data.stamps = Some(Stamps { files: on_disk.files, parts: on_disk.parts });
-        }
+        Ok(Some((storage, data)))
+    }
+
+    fn save(&self, saved: &mut Saved, data: ResumeData) -> Result<(), StorageError> {
         let place = saved.place.clone().unwrap_or_else(|| self.save_path.clone());
         match self.resume_file(&place) {
-            Some(path) => downpour_storage::save_resume(&path, &data),
-            None => {
-                saved.memory = Some(data);
-                Ok(())
+            Some(path) => {
+                downpour_storage::save_resume(&path, &data)?;
+                (saved.given, saved.memory) = (false, None);
             }
+            None => saved.memory = Some(data),
+        }
+        Ok(())
+    }
+
+    /// Removes the resume state, and those that lead to it.
+    pub(crate) fn forget_resume(&self) -> Result<(), StorageError> {
+        let mut saved = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        (saved.given, saved.memory) = (false, None);
+        let mut places: Vec<PathBuf> = saved.place.iter().cloned().collect();
+        let mut next = Some(self.save_path.clone());
+        while let Some(place) = next.take().filter(|_| places.len() <= MAX_MOVES) {
+            let Some(path) = self.resume_file(&place) else { return Ok(()) };
+            let data = downpour_storage::load_resume(&path)?.map(|data| data.save_paths);
+            if let Some([moved_to]) = data.as_deref()
+                && places.iter().all(|known| known != Path::new(moved_to))
+            {
+                next = Some(moved_to.into());
+            }
+            places.push(place);
+        }
+        let mut files = places.iter().filter_map(|place| self.resume_file(place));
+        files.try_for_each(|file| downpour_storage::remove_resume(&file))
+    }
+
+    /// Where the files are, whether the torrent is active or not.
+    pub(crate) fn place(&self) -> Placement {
+        match self.storage() {
+            Some(storage) => storage.placement(),
+            None => self.load_resume().map_or_else(
+                |_| Placement::new(self.last_place(), self.metainfo.info.info_hash()),
+                |(placement, _)| placement,
+            ),
         }
     }
 
@@ -200,9 +281,15 @@ impl Torrent {
         let mut saved = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let mut place = saved.place.clone().unwrap_or_else(|| self.save_path.clone());
         let mut data = saved.memory.clone();
-        for _ in 0..MAX_MOVES {
+        let fits = |data: &ResumeData| data.check(info_hash, self.metainfo.info.layout()).is_ok();
+        if saved.given
+            && let Some([moved_to]) = data.as_ref().map(|data| &data.save_paths[..])
+        {
+            place = moved_to.into();
+        }
+        for _ in 0..if saved.given { 0 } else { MAX_MOVES } {
             let Some(path) = self.resume_file(&place) else { break };
-            data = downpour_storage::load_resume(&path)?.filter(|data| data.info_hash == info_hash);
+            data = downpour_storage::load_resume(&path)?.filter(fits);
             // The files were moved, and the newest state is where they are. In the middle of a move it is here.
             match data.as_ref().map(|data| &data.save_paths[..]) {
                 Some([moved_to]) if Path::new(moved_to) != place => place = moved_to.into(),
@@ -227,4 +314,9 @@ impl Torrent {
         let hash = &InfoHashV1(hash).to_string()[..8];
         Some(self.state_folder.as_ref()?.join(format!("{}-{hash}.resume", self.info_hash)))
     }
+}
+
+fn stamps(storage: &FileStorage) -> Stamps {
+    let on_disk = storage.on_disk();
+    Stamps { files: on_disk.files, parts: on_disk.parts }
 }

@@ -49,6 +49,11 @@ impl Wishes {
         }
     }
 
+    /// Takes the priorities of `other`, and nothing else.
+    pub(crate) fn take_files(&mut self, other: Self) {
+        (self.files, self.pieces) = (other.files, other.pieces);
+    }
+
     /// How much a file is wanted.
     pub(crate) fn file(&self, file: usize) -> u8 {
         self.files.get(&file).copied().unwrap_or(DEFAULT_PRIORITY)

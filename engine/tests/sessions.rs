@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use downpour_base::{Rng, Seed};
-use downpour_engine::{AddTorrent, Alert, AlertKind, Config, Error, Session, Settings, State, TorrentHandle};
+use downpour_engine::{
+    AddTorrent, Alert, AlertKind, Config, Error, RemoveFiles, Session, Settings, State, TorrentHandle,
+};
 use downpour_metainfo::Builder;
 use downpour_storage::sha1;
 use tempfile::TempDir;
@@ -165,7 +167,7 @@ fn verbs_do_what_they_say() {
     assert!(first.is_some());
     assert_eq!(std::fs::read(here.path().join("x.bin")).unwrap(), content);
 
-    leecher.remove_torrent_blocking(&handle);
+    leecher.remove_torrent_blocking(&handle, RemoveFiles::Keep).unwrap();
     assert!(leecher.torrents().is_empty() && matches!(handle.pause(), Err(Error::Gone)));
     assert!(here.path().join("x.bin").exists(), "files stay");
     leecher.shutdown_blocking();

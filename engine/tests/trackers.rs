@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use downpour_base::{Rng, Seed};
 use downpour_engine::http::{HttpClient, Limits};
 use downpour_engine::{
-    AddTorrent, Alert, AlertKind, AnnounceEvent, Category, Config, Error, Session, State, SwarmHash,
-    TorrentHandle, TrackerConfig, TrackerFailure, TrackerHttpError, TrackerServer,
+    AddTorrent, Alert, AlertKind, AnnounceEvent, Category, Config, Error, RemoveFiles, Session, State,
+    SwarmHash, TorrentHandle, TrackerConfig, TrackerFailure, TrackerHttpError, TrackerServer,
 };
 use downpour_metainfo::Builder;
 use downpour_storage::sha1;
@@ -144,7 +144,7 @@ fn two_sessions_find_each_other_through_a_tracker() {
         // Both say that they go.
         leecher.shutdown_blocking();
         assert_eq!(tracker.statistics().peers, 1);
-        seeder.remove_torrent_blocking(&seeder.torrents()[0]);
+        seeder.remove_torrent_blocking(&seeder.torrents()[0], RemoveFiles::Keep).unwrap();
         wait_until("the tracker hears of a removed torrent", || tracker.statistics().peers == 0);
     }
 }
@@ -195,7 +195,7 @@ fn the_verbs_of_trackers_do_what_they_say() {
     assert_eq!(handle.trackers(), []);
     handle.scrape_tracker().unwrap();
     until(&seeder, |kind| matches!(kind, AlertKind::ScrapeFailed { tracker: None, .. }));
-    seeder.remove_torrent_blocking(&handle);
+    seeder.remove_torrent_blocking(&handle, RemoveFiles::Keep).unwrap();
     assert!(matches!(handle.force_reannounce(true), Err(Error::Gone)));
 }
 
@@ -316,7 +316,7 @@ fn bad_trackers_are_named_and_stop_nothing() {
             ftp if ftp.starts_with("ftp") => assert!(matches!(reason, TrackerFailure::Url(_)), "{reason}"),
             _ => assert!(!matches!(reason, TrackerFailure::Url(_)), "{tracker}: {reason}"),
         }
-        leecher.remove_torrent_blocking(&victim);
+        leecher.remove_torrent_blocking(&victim, RemoveFiles::Keep).unwrap();
     }
     // Those that say nothing hold nobody up.
     leecher.shutdown_blocking();
@@ -484,7 +484,7 @@ fn trackers_are_told_how_the_torrent_stands_in_this_run() {
     says_all(&next(), &["event=started", "left=0", "downloaded=0"]);
     handle.pause().unwrap();
     says_all(&next(), &["event=stopped", "left=0", "downloaded=0"]);
-    seeder.remove_torrent_blocking(&seeder.torrents()[0]);
+    seeder.remove_torrent_blocking(&seeder.torrents()[0], RemoveFiles::Keep).unwrap();
     says_all(&next(), &["event=stopped", "left=0", "uploaded=100000"]);
 }
 

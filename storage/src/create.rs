@@ -6,12 +6,41 @@ use std::path::Path;
 
 use crate::{Operation, StorageError};
 
+const LEADS_OUT: &str = "a symbolic link leads out of the torrent's folder, and nothing is written there (remove the link, or \
+     choose another folder)";
+
 pub(crate) fn create_folder(path: &Path) -> Result<(), StorageError> {
     fs::create_dir_all(path).map_err(|error| StorageError::new(Operation::Create, path, error))
 }
 
-/// Opens a file for reading and writing, and makes it and its folders where they are missing.
-pub(crate) fn create_file(path: &Path) -> Result<File, StorageError> {
+/// Refuses a path that a symbolic link below `root` leads out of it: what a torrent brings, or what somebody put there, must
+/// not choose which files elsewhere are written to.
+pub(crate) fn check_inside(root: &Path, path: &Path) -> Result<(), StorageError> {
+    let refuse = |error| StorageError::new(Operation::Create, path, error);
+    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+    for at in path.ancestors().take_while(|at| *at != root && !at.as_os_str().is_empty()) {
+        if fs::symlink_metadata(at).is_err() {
+            // What is not there yet leads nowhere.
+            continue;
+        }
+        let inside = match (fs::canonicalize(at), fs::canonicalize(root)) {
+            (Ok(at), Ok(root)) => at.starts_with(root),
+            _ => false,
+        };
+        return if inside { Ok(()) } else { Err(refuse(io::Error::other(LEADS_OUT))) };
+    }
+    Ok(())
+}
+
+/// As [`create_folder`], below `root`, which symbolic links must not lead out of.
+pub(crate) fn create_folder_in(root: &Path, path: &Path) -> Result<(), StorageError> {
+    check_inside(root, path)?;
+    create_folder(path)
+}
+
+/// Opens a file below `root` for reading and writing, and makes it and its folders where they are missing.
+pub(crate) fn create_file(root: &Path, path: &Path) -> Result<File, StorageError> {
+    check_inside(root, path)?;
     let open = || File::options().read(true).write(true).create(true).truncate(false).open(path);
     let opened = open().or_else(|error| match (error.kind(), path.parent()) {
         (io::ErrorKind::NotFound, Some(folder)) => fs::create_dir_all(folder).and_then(|()| open()),

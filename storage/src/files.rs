@@ -1,6 +1,6 @@
 //! A torrent as files in a folder.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub struct FileStorage {
     pub(crate) layout: Arc<Layout>,
     allocation: Allocation,
     handles: Arc<HandlePool>,
-    owner: u64,
+    pub(crate) owner: u64,
     // Locks, in the order in which they are taken when one needs several.
     /// Held by whoever brings data to the disk for good, or changes where it is.
     pub(crate) commit: Mutex<()>,
@@ -59,6 +59,9 @@ pub(crate) struct Touched {
     pub(crate) dirty: BTreeSet<usize>,
     /// The file that is being copied to another disk, and what of it was written meanwhile: offset, length.
     pub(crate) copying: Option<(usize, Vec<(u64, u64)>)>,
+    /// Files that the system failed to sync, and why. It reports that once: a later sync would succeed without what
+    /// was lost.
+    lost: BTreeMap<usize, Option<i32>>,
 }
 
 impl Touched {
@@ -77,6 +80,8 @@ pub(crate) struct State {
     pub(crate) places: Places,
     pub(crate) wanted: Vec<bool>,
     pub(crate) parts: Parts,
+    /// Nothing is written any more.
+    pub(crate) closed: bool,
 }
 
 /// Where a run of bytes is.
@@ -127,7 +132,7 @@ impl FileStorage {
             handles,
             commit: Mutex::default(),
             fence: RwLock::default(),
-            state: RwLock::new(State { places, wanted, parts }),
+            state: RwLock::new(State { places, wanted, parts, closed: false }),
             touched: Mutex::default(),
             cancelled: AtomicBool::new(false),
             layout,
@@ -170,7 +175,7 @@ impl FileStorage {
             }
             let full = self.allocation == Allocation::Full && file.length > 0;
             if file.length == 0 || full {
-                let opened = self.handles.with_room(|| create_file(&path))?;
+                let opened = self.handles.with_room(|| create_file(state.places.folder(index), &path))?;
                 if full {
                     allocate(&opened, file.length)
                         .map_err(|error| StorageError::new(Operation::Create, &path, error))?;
@@ -229,7 +234,7 @@ impl FileStorage {
             if !write {
                 return File::open(&path).map_err(|error| StorageError::new(Operation::Open, &path, error));
             }
-            let opened = create_file(&path)?;
+            let opened = create_file(state.places.folder(file), &path)?;
             let length = self.layout.files().get(file).map_or(0, |file| file.length);
             grow(&opened, length).map_err(|error| StorageError::new(Operation::Create, &path, error))?;
             Ok(opened)
@@ -238,8 +243,11 @@ impl FileStorage {
 
     /// All bytes that a piece has in a file.
     pub(crate) fn share_span(&self, (file, piece): Share) -> FileSpan {
-        let spans = self.layout.spans(piece, 0, self.layout.piece_size(piece));
-        spans.into_iter().find(|span| span.file == file).unwrap_or(FileSpan { file, offset: 0, length: 0 })
+        let Some(of) = self.layout.files().get(file) else { return FileSpan { file, offset: 0, length: 0 } };
+        let begin = u64::from(piece) * u64::from(self.layout.piece_length());
+        let end = (begin + u64::from(self.layout.piece_size(piece))).min(of.offset + of.length);
+        let start = begin.max(of.offset);
+        FileSpan { file, offset: start - of.offset, length: end.saturating_sub(start) }
     }
 
     /// Tells that `piece` was found good by reading it. An earlier run that was killed may have left it in the system's
@@ -308,6 +316,7 @@ impl Storage for FileStorage {
         let mut slices: Vec<IoSlice<'_>> = buffers.iter().map(|buffer| IoSlice::new(buffer)).collect();
         let mut left = &mut slices[..];
         let _fence = self.fence.read().unwrap_or_else(PoisonError::into_inner);
+        self.check_open()?;
         for span in self.layout.spans(piece, begin, length as u32) {
             if !self.is_wanted(span.file) && !self.layout.files()[span.file].is_pad() {
                 self.make_share(piece, &span)?;
@@ -356,15 +365,21 @@ impl Storage for FileStorage {
         if buffers.len() > MAX_BUFFERS {
             return false;
         }
-        let state = self.state();
+        // Who holds the state may be waiting for a disk; so does who opens a file.
+        let Ok(state) = self.state.try_read() else { return false };
         let Spot::In(file, offset) = self.spot(&state, piece, &span) else { return false };
-        let Ok(handle) = self.handle(&state, file, false) else { return false };
+        let Some(handle) = self.handles.get_open((self.owner, file)) else { return false };
         drop(state);
         matches!(preadv2(&*handle, buffers, offset, ReadWriteFlags::NOWAIT), Ok(read) if read == length)
     }
 
     fn sync(&self) -> Result<(), StorageError> {
         let _commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = self.touched().lost.first_key_value().map(|(file, code)| (*file, *code));
+        if let Some((file, code)) = lost {
+            let error = code.map_or(io::ErrorKind::Other.into(), io::Error::from_raw_os_error);
+            return Err(self.fail(Operation::Sync, file, error));
+        }
         // In this order: what has an entry to be written is among what is synced before it.
         let entries = self.state().parts.uncommitted();
         let dirty = std::mem::take(&mut self.touched().dirty);
@@ -390,6 +405,36 @@ impl FileStorage {
     fn sync_file(&self, file: usize) -> Result<(), StorageError> {
         // Opened for reading: a file that somebody deleted must not come back empty, as if its data were there.
         let handle = self.handle(&self.state(), file, false)?;
-        handle.sync_data().map_err(|error| self.fail(Operation::Sync, file, error))
+        handle.sync_data().map_err(|error| {
+            // What is in memory only must not be taken for what is on the disk by those who read it again.
+            drop_cache(&handle);
+            self.touched().lost.insert(file, error.raw_os_error());
+            self.fail(Operation::Sync, file, error)
+        })
+    }
+
+    /// Pieces that this storage did not write were found good: maybe they are in memory only, so the next
+    /// [`sync`](Storage::sync) brings their files to the disk too.
+    pub fn found(&self, pieces: impl IntoIterator<Item = u32>) {
+        let mut dirty = BTreeSet::new();
+        {
+            let state = self.state();
+            for piece in pieces {
+                for span in self.layout.spans(piece, 0, self.layout.piece_size(piece)) {
+                    if let Spot::In(file, _) = self.spot(&state, piece, &span) {
+                        dirty.insert(file);
+                    }
+                }
+            }
+        }
+        self.touched().dirty.extend(dirty);
     }
 }
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn drop_cache(file: &File) {
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn drop_cache(_: &File) {}

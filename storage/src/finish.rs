@@ -2,10 +2,11 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use rustix::fs::{Mode, fchmod, fstat, symlink};
 
-use crate::create::{create_folder, folder_of};
+use crate::create::{create_folder_in, folder_of};
 use crate::{FileStorage, Operation, StorageError};
 
 /// Who may read a file.
@@ -21,6 +22,8 @@ impl FileStorage {
     /// # Errors
     /// If a link or a permission cannot be set; the files are all right without.
     pub fn finish(&self) -> Result<(), StorageError> {
+        let _fence = self.fence.read().unwrap_or_else(PoisonError::into_inner);
+        self.check_open()?;
         for (index, file) in self.layout.files().iter().enumerate() {
             if !self.is_wanted(index) || file.is_pad() {
                 continue;
@@ -40,16 +43,16 @@ impl FileStorage {
         let path = self.path(file);
         // What the target is called now.
         let renamed = self.layout.files().iter().position(|file| file.path == target);
-        let (name, target) = {
+        let (name, target, root) = {
             let state = self.state();
             let name = state.places.relative(&self.layout, file).to_owned();
             let target = renamed.map_or(target, |file| state.places.relative(&self.layout, file));
-            (name, target.to_owned())
+            (name, target.to_owned(), state.places.folder(file).to_owned())
         };
         if Self::exists(&path) {
             return Ok(());
         }
-        create_folder(folder_of(&path))?;
+        create_folder_in(&root, folder_of(&path))?;
         let linked = symlink(relative(&name, &target), &path);
         linked.map_err(|error| StorageError::new(Operation::Create, &path, error))
     }
@@ -66,8 +69,8 @@ fn relative(name: &str, target: &str) -> PathBuf {
 }
 
 fn make_executable(path: &Path) -> std::io::Result<()> {
-    // A file that the user took away needs nothing.
-    if fs::metadata(path).is_err() {
+    // A file that the user took away needs nothing, and one that a link leads to is not the torrent's.
+    if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()) {
         return Ok(());
     }
     let file = File::open(path)?;

@@ -97,13 +97,8 @@ impl HandlePool {
     ) -> Result<Arc<File>, StorageError> {
         {
             let mut pool = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            let pool = &mut *pool;
-            if let Some(entry) = pool.files.get_mut(&key).filter(|entry| entry.writable || !writable) {
-                pool.by_use.remove(&entry.used);
-                pool.clock += 1;
-                entry.used = pool.clock;
-                pool.by_use.insert(entry.used, key);
-                return Ok(Arc::clone(&entry.file));
+            if let Some(file) = pool.using(key, writable) {
+                return Ok(file);
             }
         }
         // Opened outside the lock: a slow disk must not stop the others.
@@ -121,6 +116,11 @@ impl HandlePool {
         Ok(file)
     }
 
+    /// The file `key` if it is open: never waits for a disk.
+    pub(crate) fn get_open(&self, key: Key) -> Option<Arc<File>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).using(key, false)
+    }
+
     /// Closes one file: its path means something else from now on.
     pub(crate) fn forget(&self, key: Key) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
@@ -136,6 +136,16 @@ impl HandlePool {
 }
 
 impl Open {
+    /// The file `key`, which is used now, if it is open as is needed.
+    fn using(&mut self, key: Key, writable: bool) -> Option<Arc<File>> {
+        let entry = self.files.get_mut(&key).filter(|entry| entry.writable || !writable)?;
+        self.by_use.remove(&entry.used);
+        self.clock += 1;
+        entry.used = self.clock;
+        self.by_use.insert(entry.used, key);
+        Some(Arc::clone(&entry.file))
+    }
+
     fn remove(&mut self, key: Key) {
         if let Some(entry) = self.files.remove(&key) {
             self.by_use.remove(&entry.used);

@@ -68,12 +68,29 @@ impl HashQueue {
         &self,
         storage: &dyn Storage,
         layout: &Layout,
-        mut each: impl FnMut(u32, Result<[u8; 20], StorageError>),
+        each: impl FnMut(u32, Result<[u8; 20], StorageError>),
     ) {
+        self.work_on(u64::MAX, storage, layout, each);
+    }
+
+    /// As [`work`](Self::work), but stops after `bytes` bytes, or a piece more, so that a thread can do something else in
+    /// between. Returns whether there may be more to do.
+    pub fn work_on(
+        &self,
+        bytes: u64,
+        storage: &dyn Storage,
+        layout: &Layout,
+        mut each: impl FnMut(u32, Result<[u8; 20], StorageError>),
+    ) -> bool {
         let mut buffer = vec![0; BUFFER];
-        while !self.stopped.load(Ordering::Relaxed) {
-            let Some(&piece) = self.pieces.get(self.next.fetch_add(1, Ordering::Relaxed)) else { return };
+        let mut hashed = 0;
+        while hashed < bytes && !self.stopped.load(Ordering::Relaxed) {
+            let Some(&piece) = self.pieces.get(self.next.fetch_add(1, Ordering::Relaxed)) else {
+                return false;
+            };
             each(piece, hash_piece(storage, layout, piece, &mut buffer));
+            hashed += u64::from(layout.piece_size(piece));
         }
+        !self.stopped.load(Ordering::Relaxed)
     }
 }

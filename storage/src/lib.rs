@@ -13,6 +13,7 @@ mod memory;
 mod parts;
 mod placement;
 mod relocate;
+mod remove;
 mod resume;
 mod resume_file;
 mod scan;

@@ -32,6 +32,20 @@ impl Placement {
         };
         Self { save_paths: vec![save_path.into()], names: BTreeMap::new(), part_file }
     }
+
+    /// All paths at which `file` may be.
+    pub fn paths<'p>(&'p self, layout: &'p Layout, file: usize) -> impl Iterator<Item = PathBuf> + 'p {
+        let own = layout.files().get(file).filter(|_| !self.names.contains_key(&file));
+        let names = self.names.get(&file).into_iter().flatten().map(String::as_str);
+        let names: Vec<&str> = names.chain(own.map(|file| &file.path[..])).collect();
+        self.save_paths.iter().flat_map(move |folder| names.clone().into_iter().map(|name| folder.join(name)))
+    }
+}
+
+/// Whether a path of components joined by `/` stays below the folder that it begins in.
+pub(crate) fn is_safe(name: &str) -> bool {
+    let safe = |component: &str| !matches!(component, "" | "." | "..") && !component.contains(['\0', '\\']);
+    name.split('/').all(safe)
 }
 
 /// Whether there is something at `path` that can be a torrent's file. Its name may be that of a folder elsewhere.

@@ -8,15 +8,15 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
-use crate::create::{create_folder, folder_of, sync_folder};
+use crate::create::{create_folder, create_folder_in, folder_of, sync_folder};
 use crate::files::is_stored;
-use crate::placement::is_file;
+use crate::placement::{is_file, is_safe};
 use crate::vectored::{read_at, write_at};
 use crate::{FileStorage, Operation, StorageError};
 
@@ -104,15 +104,18 @@ impl FileStorage {
     }
 
     fn move_file(&self, file: usize) -> Result<(), StorageError> {
-        let (from, to) = {
+        let (from, to, root) = {
             let state = self.state();
-            (state.places.path(&self.layout, file), state.places.destination(&self.layout, file))
+            let (from, to) =
+                (state.places.path(&self.layout, file), state.places.destination(&self.layout, file));
+            (from, to, Arc::clone(state.places.root()))
         };
         let fail = |error: io::Error| StorageError::new(Operation::Move, &to, error);
-        create_folder(folder_of(&to))?;
+        create_folder_in(&root, folder_of(&to))?;
         {
             let _commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
             let _fence = self.fence.write().unwrap_or_else(PoisonError::into_inner);
+            self.check_open()?;
             let mut state = self.state_mut();
             match fs::rename(&from, &to) {
                 Ok(()) => {
@@ -145,8 +148,11 @@ impl FileStorage {
 
     /// Copies a file to another disk while it may be written to, and puts the copy in its place.
     fn copy_file(&self, file: usize, from: &Path, aside: &Path, to: &Path) -> io::Result<()> {
-        let open =
-            |path: &Path| File::options().read(true).write(true).create(true).truncate(true).open(path);
+        // What an earlier try left, or somebody put there: written through, a link would lead elsewhere.
+        let open = |path: &Path| {
+            let _ = fs::remove_file(path);
+            File::options().read(true).write(true).create_new(true).open(path)
+        };
         let source = self
             .handles()
             .with_room(|| File::open(from).map_err(|error| StorageError::new(Operation::Open, from, error)));
@@ -198,9 +204,7 @@ impl FileStorage {
         let mut state = self.state_mut();
         let to = state.places.folder(file).join(name);
         let refuse = |kind: io::ErrorKind| Err(StorageError::new(Operation::Rename, &to, kind));
-        let is_safe =
-            |component: &str| !matches!(component, "" | "." | "..") && !component.contains(['\0', '\\']);
-        if file >= self.parts_index() || !name.split('/').all(is_safe) {
+        if file >= self.parts_index() || !is_safe(name) {
             return refuse(io::ErrorKind::InvalidFilename);
         }
         let folded = name.to_lowercase();
@@ -236,7 +240,7 @@ impl FileStorage {
         let to = state.places.folder(file).join(name);
         // What is not there needs no folder yet.
         let renamed = match is_file(&from) {
-            true => create_folder(folder_of(&to)).and_then(|()| {
+            true => create_folder_in(state.places.folder(file), folder_of(&to)).and_then(|()| {
                 fs::rename(&from, &to).map_err(|error| StorageError::new(Operation::Rename, &to, error))
             }),
             false => Ok(()),
@@ -256,7 +260,7 @@ impl FileStorage {
 }
 
 /// Removes `folder` and the `depth - 1` that it is in, as far as they are empty.
-fn remove_empty(folder: &Path, depth: usize) {
+pub(crate) fn remove_empty(folder: &Path, depth: usize) {
     for folder in folder.ancestors().take(depth) {
         if fs::remove_dir(folder).is_err() {
             return;

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use downpour_base::{Bitfield, InfoHash};
 use downpour_bencode::{DecodeError, DecodeOptions, Dict, DictEncoder, Encoder, Limits, Value};
+use downpour_metainfo::Layout;
 use thiserror::Error;
 
 use crate::FileStamp;
+use crate::placement::is_safe;
 
 const VERSION: i64 = 1;
 
@@ -55,6 +57,9 @@ pub enum ResumeError {
     /// Written by a version that this one does not know.
     #[error("resume state of an unknown version")]
     Version,
+    /// That of another torrent.
+    #[error("resume state of another torrent")]
+    OtherTorrent,
     /// A field is missing or makes no sense.
     #[error("resume state without a valid `{0}`")]
     Field(&'static str),
@@ -75,6 +80,32 @@ impl ResumeData {
             names: BTreeMap::new(),
             file_priorities: BTreeMap::new(),
             piece_priorities: BTreeMap::new(),
+        }
+    }
+
+    /// Whether this can be the state of a torrent: nothing in it leads to pieces that the torrent does not have, or to names
+    /// outside its folder.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self, info_hash: InfoHash, layout: &Layout) -> Result<(), ResumeError> {
+        if self.info_hash != info_hash {
+            return Err(ResumeError::OtherTorrent);
+        }
+        let (pieces, files) = (layout.piece_count(), layout.files().len());
+        let names = self.names.values().flatten();
+        let stamped = self.stamps.as_ref().is_none_or(|stamps| stamps.files.len() == files);
+        let fields = [
+            ("pieces", self.have.len() == pieces),
+            ("files", stamped),
+            ("in-parts", self.in_parts.iter().all(|(file, piece)| *file < files && *piece < pieces)),
+            ("names", self.names.keys().all(|file| *file < files) && names.clone().all(|name| is_safe(name))),
+            ("file-priorities", self.file_priorities.keys().all(|file| *file < files)),
+            ("piece-priorities", self.piece_priorities.keys().all(|piece| *piece < pieces)),
+        ];
+        match fields.into_iter().find(|(_, is_right)| !is_right) {
+            Some((field, _)) => Err(ResumeError::Field(field)),
+            None => Ok(()),
         }
     }
 

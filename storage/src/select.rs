@@ -100,7 +100,8 @@ impl FileStorage {
         if !state.parts.exists() {
             let path = state.places.path(&self.layout, state.places.parts);
             self.forget_handle(state.places.parts);
-            let file = self.handles().with_room(|| create_file(&path))?;
+            let file =
+                self.handles().with_room(|| create_file(state.places.folder(state.places.parts), &path))?;
             let created = state.parts.create(&file, &self.layout);
             created.map_err(|error| StorageError::new(Operation::Create, &path, error))?;
         }

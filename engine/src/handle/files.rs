@@ -52,22 +52,25 @@ impl TorrentHandle {
             return Err(Error::NoFile { file: *file });
         }
         let _verbs = self.torrent.verbs.lock().await;
-        let before = self.torrent.wishes().clone();
-        let mut wishes = before.clone();
-        priorities.iter().for_each(|(file, priority)| wishes.set_file(layout, *file, *priority));
-        *self.torrent.wishes() = wishes.clone();
+        let (before, wishes) = {
+            let mut wishes = self.torrent.wishes();
+            let before = wishes.clone();
+            priorities.iter().for_each(|(file, priority)| wishes.set_file(layout, *file, *priority));
+            (before, wishes.clone())
+        };
         let Some(storage) = self.torrent.storage() else {
             // The swarm that it gets is told; if it was finished and slept, it may have something to do now.
             self.core.wake(self.torrent.id);
             return Ok(());
         };
-        let chosen = wishes.clone();
+        let (chosen, old) = (wishes.clone(), before.clone());
         let selected = smol::unblock(move || {
-            storage.select(|file| chosen.file(file) > 0)?;
-            storage.prepare()
+            let selected = storage.select(|file| chosen.file(file) > 0).and_then(|()| storage.prepare());
+            // What cannot be had is told by the first error.
+            selected.inspect_err(|_| drop(storage.select(|file| old.file(file) > 0)))
         });
         if let Err(error) = selected.await {
-            *self.torrent.wishes() = before;
+            self.torrent.wishes().take_files(before);
             return Err(error.into());
         }
         let command = wishes.priorities(layout);

@@ -1,8 +1,8 @@
 //! The verbs about where the data is, and about the data itself.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use downpour_session::Input as SessionInput;
@@ -111,6 +111,27 @@ impl TorrentHandle {
         Ok(())
     }
 
+    /// The resume state as bytes, for a host that keeps it itself, after syncing what it records; also saves it in the state
+    /// folder, if there is one. [`AddTorrent::resume_data`](crate::AddTorrent::resume_data) takes it. While the torrent is
+    /// checked, waits for that; one that is dormant stays so.
+    ///
+    /// # Errors
+    /// If the torrent is gone, or the disk says no.
+    pub async fn save_resume_data(&self) -> Result<Vec<u8>, Error> {
+        let _verbs = self.torrent.verbs.lock().await;
+        self.check_alive()?;
+        let torrent = Arc::clone(&self.torrent);
+        Ok(smol::unblock(move || torrent.save_resume_data()).await?)
+    }
+
+    /// The blocking twin of [`save_resume_data`](Self::save_resume_data).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_resume_data_blocking(&self) -> Result<Vec<u8>, Error> {
+        smol::block_on(self.save_resume_data())
+    }
+
     /// Whether a piece is verified and written; `None` while the torrent is dormant or being checked.
     #[must_use]
     pub fn have_piece(&self, piece: u32) -> Option<bool> {
@@ -149,9 +170,15 @@ impl TorrentHandle {
 
     /// The storage of the torrent, which wakes up for it.
     async fn storage(&self) -> Result<Arc<FileStorage>, Error> {
-        self.check_alive()?;
         let (sender, woken) = bounded(1);
-        self.torrent.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(sender);
+        {
+            let mut waiting = self.torrent.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those who did not have to wait are not told later.
+            waiting.retain(|waiting| !waiting.is_closed());
+            waiting.push(sender);
+        }
+        // Whoever removes the torrent after this line tells those who wait.
+        self.check_alive()?;
         // Who becomes active after this line tells.
         if let Some(storage) = self.torrent.storage() {
             return Ok(storage);

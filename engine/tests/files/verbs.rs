@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::support::{PIECE, Tree, address, is_checked, is_finished, session, until, wait_for};
-use downpour_engine::{AddTorrent, AlertKind, Error, Session, Settings, State};
+use downpour_engine::{AddTorrent, AlertKind, Error, RemoveFiles, Session, Settings, State};
 use tempfile::TempDir;
 
 fn folders<const N: usize>() -> [TempDir; N] {
@@ -292,7 +292,7 @@ fn verbs_about_files_wake_a_sleeping_torrent() {
     handle.force_recheck().unwrap();
     until(&seeder, |kind| matches!(kind, AlertKind::Checking));
     until(&seeder, |kind| matches!(kind, AlertKind::Checked { good: 8, total: 8 }));
-    seeder.remove_torrent_blocking(handle);
+    seeder.remove_torrent_blocking(handle, RemoveFiles::Keep).unwrap();
     assert!(matches!(handle.read_piece_blocking(0), Err(Error::Gone)));
     assert!(matches!(handle.move_storage_blocking(there.path(), false), Err(Error::Gone)));
     assert!(matches!(handle.force_recheck(), Err(Error::Gone)));
