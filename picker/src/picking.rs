@@ -12,8 +12,9 @@ const ENDGAME_COPIES: usize = 4;
 const ENDGAME_PIECES: usize = 16;
 /// From how many peers a block of a stalled piece is asked at once.
 const STALLED_COPIES: usize = 2;
-/// How many stalled pieces one pick looks at.
+/// With how many stalled pieces one pick helps, and at how many it looks.
 const STALLED_PIECES: usize = 4;
+const STALLED_LOOKS: usize = 64;
 /// How many words of 64 pieces a pick looks at in one class before it tries the next. Two dense sets that have
 /// nothing in common, such as the odd and the even pieces, can only be told apart by looking at all of them.
 const PROBES: u32 = 64;
@@ -107,15 +108,26 @@ impl Picker {
         out: &mut Vec<Block>,
     ) {
         let stalled = self.stalls.iter().take_while(|(at, _)| *at <= now).map(|(_, piece)| *piece);
-        let useful = |piece: &u32| pieces.contains(*piece) && self.missing.contains(*piece);
-        let stalled: Vec<u32> = stalled.take(STALLED_PIECES).filter(useful).collect();
+        let stalled: Vec<u32> = stalled.take(STALLED_LOOKS).collect();
+        let mut helped = 0;
         for piece in stalled {
-            if out.len() >= wanted {
+            if out.len() >= wanted || helped == STALLED_PIECES {
                 return;
             }
-            self.share(piece);
+            let Some(partial) = self.partials.get(&piece) else { continue };
+            // Whom nobody holds back needs no help, and must not stand before those that do.
+            let is_held = self.missing.contains(piece) && (partial.owner.is_some() || !partial.is_orphan());
+            if is_held && !pieces.contains(piece) {
+                continue;
+            }
+            if is_held {
+                self.share(piece);
+            }
             let Some(partial) = self.partials.get_mut(&piece) else { continue };
-            partial.take_endgame(piece, connection, STALLED_COPIES, wanted - out.len(), out);
+            if is_held {
+                partial.take_endgame(piece, connection, STALLED_COPIES, wanted - out.len(), out);
+                helped += 1;
+            }
             self.stalls.remove(&(partial.stalls, piece));
             partial.helped(now);
             self.stalls.insert((partial.stalls, piece));
@@ -130,11 +142,12 @@ impl Picker {
         }
     }
 
-    /// Lets everybody be asked for what `connection` alone was: it left, or is too slow.
-    pub fn share_all_of(&mut self, connection: ConnectionId) {
+    /// Lets everybody be asked for what `connection` alone was: it left, or is too slow. Returns whether there was something.
+    pub fn share_all_of(&mut self, connection: ConnectionId) -> bool {
         let owned = self.owned.range((connection, 0)..=(connection, u32::MAX)).map(|(_, piece)| *piece);
         let owned: Vec<u32> = owned.collect();
-        owned.into_iter().for_each(|piece| self.share(piece));
+        owned.iter().for_each(|piece| self.share(*piece));
+        !owned.is_empty()
     }
 
     /// Asks `connection` for up to `max` blocks of `piece` alone, such as one that it allows when choked (BEP 6); none

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use downpour_base::{BLOCK_SIZE, Block, ConnectionId, Instant, Seed};
+use downpour_base::{BLOCK_SIZE, Bitfield, Block, ConnectionId, Instant, Seed};
 use downpour_picker::{PeerPieces, Picker, Receipt};
 use proptest::prelude::*;
 
@@ -84,6 +84,27 @@ fn others_help_with_a_piece_that_stands_still() {
 }
 
 #[test]
+fn pieces_whose_peers_left_do_not_stand_before_one_that_is_held() {
+    let (mut picker, all) = picker(11);
+    let mut bits = Bitfield::new(11);
+    assert!(bits.insert(10));
+    let last = PeerPieces::from_bitfield(&bits);
+    picker.distrust(10);
+    let later = NOW + Duration::from_secs(1);
+    let held = pick(&mut picker, later, A, &last, 4);
+    assert_eq!(held.len(), 4);
+    // Of each of the others one block came, and nobody is asked for the rest.
+    for block in pick(&mut picker, NOW, ConnectionId(9), &all, 40) {
+        if block.begin == 0 {
+            picker.received(NOW, ConnectionId(9), block);
+        } else {
+            assert!(picker.abandon(ConnectionId(9), block));
+        }
+    }
+    assert_eq!(pick(&mut picker, later + Duration::from_secs(30), B, &last, 9), held);
+}
+
+#[test]
 fn a_trickle_does_not_hold_a_piece_for_ever() {
     let length = 20 * BLOCK_SIZE;
     let (mut picker, all) = (Picker::new(length.into(), length, Seed::from_u64(1)), PeerPieces::all(1));
@@ -135,7 +156,7 @@ proptest! {
         for (who, block) in asked {
             picker.abandon(who, block);
         }
-        (0..3).for_each(|who| picker.share_all_of(ConnectionId(who)));
+        (0..3).for_each(|who| _ = picker.share_all_of(ConnectionId(who)));
         let mut out = pick(&mut picker, now, A, &all, 1000);
         for block in out.drain(..) {
             if let Receipt::Accepted { complete: true, .. } = picker.received(now, A, block) {

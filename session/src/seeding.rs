@@ -25,6 +25,18 @@ impl Session {
         }
     }
 
+    /// The user gives a torrent another goal. One that had reached its goal may be seeded again.
+    pub(crate) fn change_goal(&mut self, now: Instant, torrent: TorrentId, goal: Option<SeedingGoal>) {
+        let Some(record) = self.torrents.get_mut(&torrent) else { return };
+        (record.goal, record.goal_waived) = (goal, false);
+        let seeds = std::mem::take(&mut record.done) && !record.paused;
+        self.set_goal(torrent);
+        if seeds {
+            self.set_seeding(now, torrent, true);
+            self.start_or_stop_announcing(now, torrent);
+        }
+    }
+
     /// Tells the swarm what counts there, and sets the clock.
     pub(crate) fn set_goal(&mut self, torrent: TorrentId) {
         let goal = self.goal(torrent);

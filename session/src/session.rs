@@ -298,6 +298,11 @@ impl Session {
         let demand = Demand { slow: true, ..Demand::default() };
         let active = State::Active { demand, budget: None, since: now };
         let State::Waking(waiting) = std::mem::replace(&mut record.state, active) else { return };
+        if record.done {
+            // It was seeded long enough while it was loaded.
+            record.state = State::Sleeping { wake: false, waiting };
+            return self.outputs.push_back(Output::Deactivate { torrent });
+        }
         self.active.insert(torrent);
         self.unfinished_torrents += 1;
         self.start_flow(torrent);
@@ -517,10 +522,7 @@ impl Machine for Session {
             }
             Input::MoveInQueue { torrent, to } => self.move_in_queue(now, torrent, to),
             Input::SeedingGoal { torrent, goal } => {
-                if let Some(record) = self.torrents.get_mut(&torrent) {
-                    (record.goal, record.goal_waived) = (goal, false);
-                    self.set_goal(torrent);
-                }
+                self.change_goal(now, torrent, goal);
             }
             Input::SeedRatioReached { torrent } => self.goal_reached(now, torrent),
             Input::ExternalAddress(address) => {

@@ -214,6 +214,44 @@ fn seeding_ends_when_the_goal_is_reached_and_not_when_the_user_wants_it_again() 
 }
 
 #[test]
+fn a_new_goal_counts_after_one_that_was_reached() {
+    let goal = |seconds| SeedingGoal { time: Some(Duration::from_secs(seconds)), ..SeedingGoal::default() };
+    let mut world = World::new(Settings { seeding_goal: goal(100), ..Settings::default() });
+    let torrent = world.add(1);
+    world.report(torrent, true, false);
+    world.pass(Duration::from_secs(100));
+    assert_eq!((world.events.len(), world.active()), (1, vec![]));
+    world.input(Input::SeedingGoal { torrent, goal: Some(goal(300)) });
+    world.input(Input::Incoming { connection: ConnectionId(1), info_hash: InfoHashV1([1; 20]) });
+    assert_eq!((world.refused.len(), world.active()), (0, vec![1]));
+    world.report(torrent, true, false);
+    world.pass(Duration::from_secs(100));
+    assert_eq!(world.events.len(), 1);
+    world.pass(Duration::from_secs(100));
+    assert_eq!((world.events.len(), world.active()), (2, vec![]), "not waived by having been reached");
+}
+
+#[test]
+fn a_goal_that_is_reached_while_the_torrent_is_loaded_stops_it() {
+    let goal = SeedingGoal { time: Some(Duration::from_secs(100)), ..SeedingGoal::default() };
+    let mut world = World::new(Settings { seeding_goal: goal, ..Settings::default() });
+    let torrent = world.add(1);
+    world.report(torrent, true, false);
+    let idle = Demand { finished: true, slow: true, number: 99, ..Demand::default() };
+    world.input(Input::Demand { torrent, demand: idle });
+    world.pass(Duration::from_secs(70));
+    assert_eq!(world.active(), [0; 0], "nobody calls");
+    let call = Input::Incoming { connection: ConnectionId(1), info_hash: InfoHashV1([1; 20]) };
+    world.session.handle_input(world.now, call);
+    assert_eq!(world.session.poll_output(), Some(Output::Activate { torrent }));
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.events, [Event::SeedingGoalReached { torrent }]);
+    world.input(Input::Activated { torrent });
+    assert_eq!(world.active(), [0; 0]);
+    assert_eq!(world.refused.len(), 1, "who called is told");
+}
+
+#[test]
 fn who_calls_a_thousand_times_is_refused_and_named_once_a_minute() {
     let mut world = World::new(Settings { incoming_per_minute: 60, ..Settings::default() });
     world.add(1);

@@ -5,7 +5,7 @@ use downpour_picker::Receipt;
 use downpour_wire::Message;
 
 use crate::blame::Sender;
-use crate::limits::{MAX_UNREQUESTED, REJECT_PAUSE, REQUEST_TIMEOUT, SNUB_TIMEOUT};
+use crate::limits::{MAX_UNANSWERED, MAX_UNREQUESTED, REJECT_PAUSE, REQUEST_TIMEOUT, SNUB_TIMEOUT};
 use crate::peer::Request;
 use crate::swarm::Timer;
 use crate::{CloseReason, Swarm};
@@ -23,8 +23,9 @@ impl<P> Swarm<P> {
             return;
         }
         let (target, in_flight) = (peer.pipeline.target() as usize, peer.in_flight().count());
-        // A batch at a time: an eighth of the target is missing before more is asked for.
-        if in_flight + (target / 8).max(1) > target {
+        // A batch at a time: an eighth of the target is missing before more is asked for. One who answers nothing is not
+        // asked for ever.
+        if in_flight + (target / 8).max(1) > target || peer.requests.len() >= MAX_UNANSWERED {
             return;
         }
         let room = target - in_flight;
@@ -173,6 +174,12 @@ impl<P> Swarm<P> {
         peer.control.retain(|message| !matches!(message, Message::Request(_)));
         for block in unsent {
             self.drop_request(connection, block);
+        }
+        // It goes on with no piece before it unchokes us: others are not to wait for that.
+        if let Some(picker) = &mut self.torrent
+            && picker.share_all_of(connection)
+        {
+            self.blocks_came_free();
         }
     }
 

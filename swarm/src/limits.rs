@@ -6,6 +6,9 @@ use core::time::Duration;
 pub const MAX_UPLOAD_QUEUE: usize = 500;
 /// Requests that we have waiting with one peer at most: 8 MiB of blocks.
 pub const MAX_REQUESTS: u32 = 512;
+/// Requests that a peer may leave unanswered, those included that others were asked for meanwhile; one with more is asked
+/// for nothing until it answers.
+pub const MAX_UNANSWERED: usize = 2 * MAX_REQUESTS as usize;
 /// Requests that we have waiting with a peer that did not say how many it takes (BEP 10: "The default in
 /// libtorrent is 250").
 pub const DEFAULT_REQUEST_QUEUE: u32 = 250;

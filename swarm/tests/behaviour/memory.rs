@@ -105,3 +105,17 @@ fn a_started_piece_that_is_skipped_gives_way() {
     }
     assert!(more > 0, "it stood still");
 }
+
+#[test]
+fn who_answers_nothing_is_not_asked_for_ever() {
+    let mut world = World::new(8, &[]);
+    let (silent, wanted) = world.seed(1);
+    let mut asked = wanted.len();
+    for _ in 0..5000 {
+        world.pass(Duration::from_secs(30));
+        asked += requests(&world.told(silent)).len();
+    }
+    let unanswered = world.swarm.peer_statuses(world.now).next().map(|peer| peer.requests as usize);
+    assert_eq!(unanswered, Some(asked));
+    assert!(asked <= downpour_swarm::limits::MAX_UNANSWERED, "{asked}");
+}
