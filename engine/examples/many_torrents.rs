@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     meter.idle();
 
     for handle in &listed {
-        session.remove_torrent_blocking(handle);
+        session.remove_torrent_blocking(handle, RemoveFiles::Keep)?;
     }
     meter.tell("removed", count);
     session.shutdown_blocking();

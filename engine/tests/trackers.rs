@@ -114,7 +114,7 @@ fn web_seeds_are_those_of_the_torrent_and_of_the_user() {
     assert_eq!(handle.web_seeds(), [web_seed, "https://198.51.100.7/w"]);
     handle.remove_web_seed(web_seed).unwrap();
     assert_eq!(handle.web_seeds(), ["https://198.51.100.7/w"]);
-    session.remove_torrent_blocking(&handle);
+    session.remove_torrent_blocking(&handle, RemoveFiles::Keep).unwrap();
     assert!(matches!(handle.add_web_seed(web_seed), Err(Error::Gone)));
 }
 
