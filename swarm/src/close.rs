@@ -17,6 +17,9 @@ pub enum CloseReason {
     /// A request for bytes that do not exist, or for a piece that we never said we had.
     #[error("invalid request for {} bytes at {} of piece {}", .0.length, .0.begin, .0.piece)]
     InvalidRequest(Block),
+    /// A block that nobody can have asked for: of another length, or outside the torrent.
+    #[error("sent {} bytes at {} of piece {}, which are no block", .0.length, .0.begin, .0.piece)]
+    InvalidBlock(Block),
     /// A block that was never asked for (BEP 6: "MUST close the connection").
     #[error("sent a block that was not requested")]
     UnrequestedBlock,

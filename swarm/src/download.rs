@@ -1,6 +1,6 @@
 //! The blocks that we ask for.
 
-use downpour_base::{Block, ConnectionId, Instant};
+use downpour_base::{BLOCK_SIZE, Block, ConnectionId, Instant, block_length};
 use downpour_picker::Receipt;
 use downpour_wire::Message;
 
@@ -83,6 +83,13 @@ impl<P> Swarm<P> {
     pub(crate) fn block(&mut self, now: Instant, connection: ConnectionId, block: Block, payload: P) {
         let (Some(picker), Some(peer)) = (&mut self.torrent, self.peers.get_mut(&connection)) else { return };
         let Some(position) = peer.requests.iter().position(|request| request.block == block) else {
+            // Neither late nor asked for twice: nobody can have been asked for that.
+            let size = picker.piece_size(block.piece);
+            let index = block.begin / BLOCK_SIZE;
+            let asked_for = block.begin % BLOCK_SIZE == 0 && block.begin < size;
+            if !asked_for || block.length != block_length(size, index) {
+                return self.close(now, connection, CloseReason::InvalidBlock(block));
+            }
             // Without the Fast extension, what was asked for before a choke may still come.
             peer.unrequested += 1;
             if peer.fast || peer.unrequested > MAX_UNREQUESTED {

@@ -2,6 +2,7 @@
 
 use crate::world::{World, block};
 use bytes::Bytes;
+use downpour_base::Block;
 use downpour_swarm::CloseReason;
 use downpour_wire::Message;
 
@@ -28,4 +29,23 @@ fn each_broken_rule_closes_with_its_reason() {
     world.deliver(peer, wanted[0]);
     world.deliver(peer, wanted[0]);
     assert_eq!(world.closed(), [(peer, CloseReason::UnrequestedBlock)]);
+}
+
+#[test]
+fn what_is_no_block_closes_at_once() {
+    let no_blocks = |asked: Block| {
+        [
+            Block { length: asked.length - 1, ..asked },
+            Block { begin: asked.begin + 1, ..asked },
+            Block { piece: 4, ..asked },
+            Block { begin: 1 << 30, ..asked },
+        ]
+    };
+    for number in 0..4 {
+        let mut world = World::new(4, &[]);
+        let (peer, wanted) = world.seed(1);
+        let sent = no_blocks(wanted[0])[number];
+        world.deliver(peer, sent);
+        assert_eq!(world.closed(), [(peer, CloseReason::InvalidBlock(sent))]);
+    }
 }
