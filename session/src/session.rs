@@ -368,7 +368,7 @@ impl Session {
     ///
     /// # Errors
     /// If it is to be closed: that address calls too often, or too many connections have yet to say what for they are. An
-    /// [`Event::ConnectionRefused`] tells of it.
+    /// [`Event::ConnectionRefused`](crate::Event::ConnectionRefused) tells of it.
     pub fn admit(
         &mut self,
         now: Instant,
