@@ -23,8 +23,10 @@ pub(crate) struct Announcing {
     found: Map<TorrentId, Vec<PeerEndpoint>>,
     /// The session shuts down: nothing is started any more.
     closing: bool,
-    /// While it shuts down: whose trackers are still to be told.
-    leaving: Option<BTreeSet<TorrentId>>,
+    /// Whose trackers are still to be told that it stops; a shutdown waits for them all.
+    stopping: BTreeSet<TorrentId>,
+    /// Whether the shutdown is told to be over.
+    ended: bool,
 }
 
 /// A torrent as its trackers see it.
@@ -48,7 +50,8 @@ impl Role {
 
 impl Announcing {
     pub(crate) fn new(key: MapKey, seed: Seed, settings: client::Settings) -> Self {
-        Self { client: Client::new(seed, settings), found: key.map(), closing: false, leaving: None }
+        let client = Client::new(seed, settings);
+        Self { client, found: key.map(), closing: false, stopping: BTreeSet::new(), ended: false }
     }
 }
 
@@ -95,7 +98,21 @@ impl Session {
         }
         self.announcing.found.remove(&torrent);
         if std::mem::take(&mut record.role.announced) {
-            self.tell_trackers(now, client::Input::Stop { torrent });
+            self.stop_announcing(now, client::Input::Stop { torrent }, torrent);
+        }
+    }
+
+    /// A torrent is gone.
+    pub(crate) fn forget_announcing(&mut self, now: Instant, torrent: TorrentId) {
+        self.announcing.found.remove(&torrent);
+        self.stop_announcing(now, client::Input::Remove { torrent }, torrent);
+    }
+
+    /// Tells the trackers; `Stopped` will say when that is done.
+    fn stop_announcing(&mut self, now: Instant, input: client::Input, torrent: TorrentId) {
+        if self.torrents.contains_key(&torrent) {
+            self.announcing.stopping.insert(torrent);
+            self.tell_trackers(now, input);
         }
     }
 
@@ -150,23 +167,22 @@ impl Session {
                 leaving.insert(*torrent);
             }
         }
-        self.announcing.leaving = Some(leaving.clone());
+        // All are known before the first has told its trackers.
+        self.announcing.stopping.extend(&leaving);
         for torrent in leaving {
-            self.tell_trackers(now, client::Input::Stop { torrent });
+            self.stop_announcing(now, client::Input::Stop { torrent }, torrent);
         }
         self.end_if_left();
     }
 
     fn left(&mut self, torrent: TorrentId) {
-        if let Some(leaving) = &mut self.announcing.leaving {
-            leaving.remove(&torrent);
-            self.end_if_left();
-        }
+        self.announcing.stopping.remove(&torrent);
+        self.end_if_left();
     }
 
     fn end_if_left(&mut self) {
-        if self.announcing.leaving.as_ref().is_some_and(BTreeSet::is_empty) {
-            self.announcing.leaving = None;
+        let Announcing { closing, stopping, ended, .. } = &mut self.announcing;
+        if *closing && stopping.is_empty() && !std::mem::replace(ended, true) {
             self.outputs.push_back(Output::ShutDown);
         }
     }

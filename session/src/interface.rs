@@ -56,7 +56,7 @@ pub enum Input {
         /// Which one.
         torrent: TorrentId,
     },
-    /// A connection that was [`admitted`](Session::admit) ended before its handshake came.
+    /// A connection that was [`admitted`](crate::Session::admit) ended before its handshake came.
     Closed {
         /// Which one.
         connection: ConnectionId,

@@ -368,7 +368,7 @@ impl Session {
     ///
     /// # Errors
     /// If it is to be closed: that address calls too often, or too many connections have yet to say what for they are. An
-    /// [`Event::ConnectionRefused`] tells of it.
+    /// [`Event::ConnectionRefused`](crate::Event::ConnectionRefused) tells of it.
     pub fn admit(
         &mut self,
         now: Instant,
@@ -478,7 +478,7 @@ impl Machine for Session {
                 }
             }
             Input::Remove { torrent } => {
-                self.tell_trackers(now, client::Input::Remove { torrent });
+                self.forget_announcing(now, torrent);
                 self.sleep(now, torrent);
                 self.set_queued(now, torrent, false);
                 self.timers.set(Timer::SeedTime(torrent), None);
@@ -524,7 +524,16 @@ impl Machine for Session {
             Input::SeedingGoal { torrent, goal } => {
                 self.change_goal(now, torrent, goal);
             }
-            Input::SeedRatioReached { torrent } => self.goal_reached(now, torrent),
+            Input::SeedRatioReached { torrent } => {
+                if self.active.contains(&torrent) {
+                    // The demand that says so too may come after this.
+                    if let Some(record) = self.torrents.get_mut(&torrent) {
+                        record.finished = true;
+                    }
+                    self.role_demands(now, torrent, true);
+                }
+                self.goal_reached(now, torrent);
+            }
             Input::ExternalAddress(address) => {
                 let slot = &mut self.external[usize::from(address.to_canonical().is_ipv6())];
                 if slot.replace(address) != Some(address) {

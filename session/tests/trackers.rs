@@ -237,6 +237,51 @@ fn a_torrent_that_is_removed_during_a_shutdown_does_not_hold_it_up() {
 }
 
 #[test]
+fn a_shutdown_waits_for_those_who_stopped_just_before() {
+    for last in [
+        Input::Pause { torrent: TORRENT, paused: true },
+        Input::Remove { torrent: TORRENT },
+        Input::SeedRatioReached { torrent: TORRENT },
+    ] {
+        let mut world = World::running();
+        world.input(last.clone());
+        world.input(Input::Shutdown);
+        assert!(!world.shut_down, "{last:?}");
+        while !world.requests.is_empty() {
+            world.answer(ANSWER);
+        }
+        assert!(world.shut_down, "{last:?}");
+    }
+}
+
+#[test]
+fn a_shutdown_with_a_torrent_nobody_knows_waits_for_the_others() {
+    let mut world = World::running();
+    let silent = TorrentId(0);
+    let info_hash = InfoHash::V1(InfoHashV1([9; 20]));
+    let (trackers, private, paused, finished) = (Vec::new(), false, false, true);
+    world.input(Input::Add { torrent: silent, info_hash, trackers, private, paused, finished });
+    world.input(Input::Shutdown);
+    assert!(!world.shut_down);
+    assert_eq!(world.answer(ANSWER), Some("stopped".to_owned()));
+    assert!(world.shut_down);
+}
+
+#[test]
+fn a_ratio_that_is_reached_with_the_last_piece_hides_no_completed() {
+    let mut world = World::running();
+    world.demand(3, false);
+    world.left = 0;
+    // The swarm says this before it tells of its new demand.
+    world.input(Input::SeedRatioReached { torrent: TORRENT });
+    world.demand(3, true);
+    assert_eq!(world.answer(ANSWER), Some("completed".to_owned()));
+    assert_eq!(world.answer(ANSWER), Some("stopped".to_owned()));
+    world.pass(Duration::from_secs(10_000));
+    assert!(world.requests.is_empty());
+}
+
+#[test]
 fn who_is_private_is_known() {
     let mut world = World::new();
     world.add(TORRENT, true, false, false);

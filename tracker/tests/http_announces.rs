@@ -141,6 +141,71 @@ fn completed_is_said_when_the_download_ends_while_an_announce_is_under_way() {
 }
 
 #[test]
+fn a_torrent_that_stops_as_soon_as_it_is_complete_says_both() {
+    for under_way in ["regular", "none"] {
+        let mut world = World::new();
+        world.start(&[&[URL]]);
+        let (job, _) = world.request();
+        world.interval(job, 900);
+        world.take();
+        if under_way == "regular" {
+            world.pass(seconds(900));
+            assert_eq!(event_of(&world.request().1), None);
+        }
+        world.totals.left = 0;
+        world.pass(seconds(2));
+        world.take();
+        world.input(Input::Completed { torrent: TORRENT });
+        world.input(Input::Stop { torrent: TORRENT });
+        let (job, url) = world.request();
+        assert_eq!(event_of(&url), Some("completed"), "{under_way}");
+        world.interval(job, 900);
+        assert!(!world.out.iter().any(|(_, output)| *output == Output::Stopped { torrent: TORRENT }));
+        let (job, url) = world.request();
+        assert_eq!(event_of(&url), Some("stopped"), "{under_way}");
+        world.interval(job, 900);
+        assert!(world.take().contains(&Output::Stopped { torrent: TORRENT }));
+        world.pass(seconds(10_000));
+        assert_eq!(world.take(), [], "{under_way}");
+    }
+}
+
+#[test]
+fn a_tracker_that_does_not_hear_completed_is_not_waited_for_forever() {
+    let mut world = World::new();
+    world.start(&[&[URL]]);
+    let (job, _) = world.request();
+    world.interval(job, 900);
+    world.totals.left = 0;
+    world.pass(seconds(2));
+    world.input(Input::Completed { torrent: TORRENT });
+    world.input(Input::Remove { torrent: TORRENT });
+    world.pass(seconds(10));
+    assert!(world.take().contains(&Output::Stopped { torrent: TORRENT }));
+}
+
+#[test]
+fn a_torrent_that_starts_again_while_it_says_completed_goes_on() {
+    let mut world = World::new();
+    world.start(&[&[URL]]);
+    let (job, _) = world.request();
+    world.interval(job, 900);
+    world.totals.left = 0;
+    world.pass(seconds(2));
+    world.take();
+    world.input(Input::Completed { torrent: TORRENT });
+    world.input(Input::Stop { torrent: TORRENT });
+    world.input(Input::Start { torrent: TORRENT });
+    let told = |output: &Output| *output == Output::Stopped { torrent: TORRENT };
+    assert!(world.out.iter().any(|(_, output)| told(output)), "who waits for it is told");
+    let (job, url) = world.request();
+    assert_eq!(event_of(&url), Some("completed"));
+    world.interval(job, 900);
+    world.pass(seconds(900));
+    assert_eq!(event_of(&world.request().1), None);
+}
+
+#[test]
 fn a_torrent_that_was_complete_at_the_start_is_never_completed() {
     let mut world = World::new();
     world.totals.left = 0;

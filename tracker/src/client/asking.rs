@@ -29,10 +29,8 @@ impl Client {
             self.refused_by_host(now, id, tracker, purpose, retry_at);
             return false;
         }
-        let give_up_at = match purpose {
-            Purpose::Stop => now + self.settings.stop_timeout,
-            Purpose::Announce | Purpose::Scrape => Instant::FAR_FUTURE,
-        };
+        let last_words = self.is_stopping(id) && purpose != Purpose::Scrape;
+        let give_up_at = if last_words { now + self.settings.stop_timeout } else { Instant::FAR_FUTURE };
         let job_id = self.new_job();
         let (state, event) = (State::Queued, AnnounceEvent::None);
         let job =
@@ -45,7 +43,7 @@ impl Client {
         } else if let Some(entry) = self.entry(id, tracker) {
             entry.job = Some(job_id);
         }
-        if purpose == Purpose::Stop {
+        if last_words {
             self.timers.set(Timer::Job(job_id), Some(give_up_at));
         }
         if let Some(host) = self.registry.host_mut(host_id) {
@@ -121,9 +119,7 @@ impl Client {
         };
         let Some((job, url)) = self.jobs.get_mut(&id).zip(url) else { return };
         job.state = State::Http { sent_at: now };
-        if purpose != Purpose::Stop {
-            job.give_up_at = now + HTTP_TIMEOUT;
-        }
+        job.give_up_at = job.give_up_at.min(now + HTTP_TIMEOUT);
         let give_up_at = job.give_up_at;
         self.timers.set(Timer::Job(id), Some(give_up_at));
         let timeout = give_up_at.saturating_duration_since(now);

@@ -6,7 +6,7 @@ use downpour_base::Instant;
 
 use super::host::{Host, patience};
 use super::interface::{Failure, JobId, Output, ResolveError};
-use super::job::{Purpose, State, Timer, Transaction};
+use super::job::{Job, Purpose, State, Timer, Transaction};
 use super::machine::Client;
 use super::outcome::Announced;
 use super::registry::HostId;
@@ -63,7 +63,10 @@ impl Client {
     /// Sets how long an answer over UDP is waited for before the next tracker has its turn: twice unanswered, 15 and 30
     /// seconds; at a host that is down 15 seconds.
     pub(super) fn renew_patience(&mut self, now: Instant, id: JobId) {
-        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.purpose != Purpose::Stop) else { return };
+        let Some(torrent) = self.jobs.get(&id).map(|job| job.torrent) else { return };
+        let last_words = self.is_stopping(torrent);
+        let may_wait = |job: &&mut Job| job.purpose != Purpose::Stop && !last_words;
+        let Some(job) = self.jobs.get_mut(&id).filter(may_wait) else { return };
         let down = self.registry.host(job.host).is_some_and(Host::is_down);
         job.give_up_at = now + if down { UDP_TIMEOUT } else { UDP_TIMEOUT * 3 };
     }

@@ -20,6 +20,16 @@ pub(super) struct Job {
     pub(super) complete: bool,
 }
 
+impl Job {
+    /// When there is something to do about it if no answer comes.
+    pub(super) fn next_at(&self) -> Instant {
+        match self.state {
+            State::Sent { resend_at, .. } => resend_at.min(self.give_up_at),
+            _ => self.give_up_at,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     Announce,

@@ -61,6 +61,8 @@ impl Client {
         let Some(torrent) = self.torrents.get_mut(&id).filter(|torrent| !torrent.leaving) else { return };
         if !std::mem::replace(&mut torrent.running, true) {
             torrent.next = now;
+            // It may have stayed for its last words only.
+            self.end_stop(now, id);
             self.step(now, id, 0);
         }
     }
@@ -69,23 +71,34 @@ impl Client {
         let Some(torrent) = self.torrents.get_mut(&id).filter(|torrent| !torrent.leaving) else { return };
         torrent.stopping = true;
         torrent.running = false;
-        torrent.completed = false;
         self.timers.set(Timer::Torrent(id), None);
         self.say_stopped(now, id);
         self.end_stop(now, id);
     }
 
-    /// Sends `stopped` to every tracker that knows, or may just be learning, that the torrent is there.
+    /// Sends `stopped` to every tracker that knows, or may just be learning, that the torrent is there; after `completed`
+    /// to one that has yet to hear of that, since some count downloads by it.
     fn say_stopped(&mut self, now: Instant, id: TorrentId) {
         let trackers: Vec<TrackerId> = match self.torrents.get(&id) {
             Some(torrent) => torrent.entries.iter().map(|entry| entry.tracker).collect(),
             None => return,
         };
         for tracker in trackers {
-            let Some(entry) = self.entry(id, tracker) else { continue };
-            let (mut known, job) = (entry.started, entry.job);
-            if let Some(job) = job.and_then(|job| self.jobs.get(&job)) {
+            let Some(torrent) = self.torrents.get(&id) else { return };
+            let entry = torrent.position(tracker).and_then(|at| torrent.entries.get(at));
+            let Some(entry) = entry else { continue };
+            let (mut known, job, news) = (entry.started, entry.job, torrent.has_news_for(entry));
+            if let Some((job_id, job)) = job.and_then(|job| Some((job, self.jobs.get_mut(&job)?))) {
                 if job.purpose == Purpose::Stop {
+                    continue;
+                }
+                let on_its_way =
+                    matches!(job.state, State::Http { .. } | State::Waiting | State::Sent { .. });
+                if news && (job.event == AnnounceEvent::Completed || !on_its_way) {
+                    job.give_up_at = job.give_up_at.min(now + self.settings.stop_timeout);
+                    if job.state != State::Totals {
+                        self.timers.set(Timer::Job(job_id), Some(job.next_at()));
+                    }
                     continue;
                 }
                 known |= job.event == AnnounceEvent::Started
@@ -94,19 +107,32 @@ impl Client {
             if let Some(job) = job {
                 self.cancel(now, job);
             }
+            // What waited at the same host may have ended with it, and this tracker may have been told for that.
+            if self.entry(id, tracker).is_none_or(|entry| entry.job.is_some()) {
+                continue;
+            }
+            if news && self.request(now, id, tracker, Purpose::Announce) {
+                continue;
+            }
             if known {
                 self.request(now, id, tracker, Purpose::Stop);
             }
         }
     }
 
+    /// Whether a torrent says its last words.
+    pub(super) fn is_stopping(&self, id: TorrentId) -> bool {
+        self.torrents.get(&id).is_some_and(|torrent| torrent.stopping && !torrent.running)
+    }
+
     /// Tells whoever stopped a torrent that its trackers know, if they all do.
     pub(super) fn end_stop(&mut self, now: Instant, id: TorrentId) {
         let Some(torrent) = self.torrents.get_mut(&id) else { return };
         let jobs = torrent.entries.iter().filter_map(|entry| self.jobs.get(&entry.job?));
-        let says_so = jobs.into_iter().any(|job| job.purpose == Purpose::Stop);
+        let says_so = jobs.into_iter().any(|job| job.purpose == Purpose::Stop || !torrent.running);
         if torrent.stopping && !says_so {
             torrent.stopping = false;
+            torrent.completed &= torrent.running;
             let leaving = torrent.leaving;
             self.outputs.push_back(Output::Stopped { torrent: id });
             if leaving {
@@ -267,6 +293,11 @@ impl Client {
     pub(super) fn step(&mut self, now: Instant, id: TorrentId, mut from: usize) {
         loop {
             let Some(torrent) = self.torrents.get(&id) else { return };
+            if !torrent.running && torrent.stopping {
+                self.timers.set(Timer::Torrent(id), None);
+                self.say_stopped(now, id);
+                return self.end_stop(now, id);
+            }
             if !torrent.running || torrent.is_busy() {
                 return self.timers.set(Timer::Torrent(id), None);
             }
