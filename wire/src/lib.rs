@@ -3,6 +3,7 @@
 
 mod close;
 mod connection;
+pub mod encryption;
 mod extension;
 mod handshake;
 pub mod limits;

@@ -21,3 +21,15 @@ pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(100);
 
 /// After how long without a byte a peer is gone: a keep-alive and a half.
 pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// How long an encrypted handshake may take, before that of the protocol.
+pub const ENCRYPTION_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The longest padding in an encrypted handshake, in bytes.
+pub const MAX_PADDING: usize = 512;
+
+/// The longest payload inside an initiator's encrypted handshake, in bytes.
+pub const MAX_INITIAL_PAYLOAD: usize = 1024;
+
+/// What may lie unread in an encrypted handshake, in bytes: more than a socket is asked for at once.
+pub const MAX_HELD: usize = 1 << 20;

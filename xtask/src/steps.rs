@@ -5,8 +5,19 @@ use std::time::{Duration, Instant};
 use crate::command::Line;
 use crate::workspace::Workspace;
 
-const FUZZ_TARGETS: &[&str] =
-    &["bencode", "dht_message", "dht_node", "magnet", "metainfo", "tracker_client", "tracker_server", "wire"];
+const FUZZ_TARGETS: &[&str] = &[
+    "bencode",
+    "dht_message",
+    "dht_node",
+    "magnet",
+    "metainfo",
+    "mse",
+    "tracker_client",
+    "tracker_server",
+    "utp_endpoint",
+    "utp_packet",
+    "wire",
+];
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs all steps; the first that fails ends it. After a set-up the tests with foreign clients may not be skipped.

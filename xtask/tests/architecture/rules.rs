@@ -34,11 +34,12 @@ pub(crate) const ARROWS: [(&str, &[&str]); 17] = [
 ];
 
 /// The crates below `engine`: no I/O, no clock, no randomness but what they are given.
-pub(crate) const PURE: [&str; 10] = [
+pub(crate) const PURE: [&str; 11] = [
     "downpour-base",
     "downpour-bencode",
     "downpour-metainfo",
     "downpour-wire",
+    "downpour-utp",
     "downpour-dht",
     "downpour-picker",
     "downpour-storage",
