@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use downpour_engine::{AddTorrent, Config, Session};
+use downpour_engine::{AddTorrent, Config, RemoveFiles, Session};
 
 /// How long the announces may take.
 const PATIENCE: Duration = Duration::from_secs(600);

@@ -25,6 +25,9 @@ pub(crate) struct Partial {
     started: Instant,
     /// From when on others may help with what was asked for.
     pub(crate) stalls: Instant,
+    /// Under which time the picker's list of stalls has it: no later than `stalls`, and put right when it is looked at, so
+    /// that a block costs no change of the list.
+    pub(crate) listed: Instant,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -57,6 +60,7 @@ impl Partial {
             owner,
             started: now,
             stalls: now + STALLED_AFTER,
+            listed: now + STALLED_AFTER,
         }
     }
 

@@ -266,7 +266,7 @@ impl Picker {
     /// Forgets what is known of a started piece.
     fn drop_partial(&mut self, piece: u32) {
         if let Some(partial) = self.partials.remove(&piece) {
-            self.stalls.remove(&(partial.stalls, piece));
+            self.stalls.remove(&(partial.listed, piece));
             if let Some(owner) = partial.owner {
                 self.owned.remove(&(owner, piece));
             }
@@ -297,10 +297,11 @@ impl Picker {
         let Some(index) = partial.position(block) else { return Receipt::Unwanted };
         let Some(others) = partial.receive(connection, index) else { return Receipt::Unwanted };
         let complete = partial.is_complete();
-        self.stalls.remove(&(partial.stalls, block.piece));
         partial.moved(now);
-        if !complete {
-            self.stalls.insert((partial.stalls, block.piece));
+        if complete {
+            self.stalls.remove(&(partial.listed, block.piece));
+        } else if partial.stalls < partial.listed {
+            self.list_stall(block.piece);
         }
         self.reclassify(block.piece);
         Receipt::Accepted { complete, others }

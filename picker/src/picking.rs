@@ -107,8 +107,7 @@ impl Picker {
         wanted: usize,
         out: &mut Vec<Block>,
     ) {
-        let stalled = self.stalls.iter().take_while(|(at, _)| *at <= now).map(|(_, piece)| *piece);
-        let stalled: Vec<u32> = stalled.take(STALLED_LOOKS).collect();
+        let stalled = self.stalled(now);
         let mut helped = 0;
         for piece in stalled {
             if out.len() >= wanted || helped == STALLED_PIECES {
@@ -128,9 +127,33 @@ impl Picker {
                 partial.take_endgame(piece, connection, STALLED_COPIES, wanted - out.len(), out);
                 helped += 1;
             }
-            self.stalls.remove(&(partial.stalls, piece));
             partial.helped(now);
-            self.stalls.insert((partial.stalls, piece));
+            self.list_stall(piece);
+        }
+    }
+
+    /// The pieces that have been stalled longest. Each block that came since it was listed is paid for here, once.
+    fn stalled(&mut self, now: Instant) -> Vec<u32> {
+        loop {
+            let due = self.stalls.iter().take_while(|(at, _)| *at <= now).map(|(_, piece)| *piece);
+            let due: Vec<u32> = due.take(STALLED_LOOKS).collect();
+            let moved = |piece: &u32| {
+                self.partials.get(piece).is_some_and(|partial| partial.listed != partial.stalls)
+            };
+            let moved: Vec<u32> = due.iter().copied().filter(moved).collect();
+            if moved.is_empty() {
+                return due;
+            }
+            moved.into_iter().for_each(|piece| self.list_stall(piece));
+        }
+    }
+
+    /// Puts a started piece where it belongs in the list of stalls.
+    pub(crate) fn list_stall(&mut self, piece: u32) {
+        if let Some(partial) = self.partials.get_mut(&piece) {
+            self.stalls.remove(&(partial.listed, piece));
+            partial.listed = partial.stalls;
+            self.stalls.insert((partial.listed, piece));
         }
     }
 
@@ -173,7 +196,7 @@ impl Picker {
             *started_bytes += reserved;
             owned.extend(owner.map(|owner| (owner, piece)));
             let partial = Partial::new(now, size, owner);
-            stalls.insert((partial.stalls, piece));
+            stalls.insert((partial.listed, piece));
             partial
         });
         partial.take_free(piece, connection, max, out);

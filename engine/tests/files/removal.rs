@@ -61,7 +61,7 @@ fn a_dormant_torrent_and_one_that_downloads_are_deleted_whole() {
     let settings = Settings { upload_limit: Some(400_000), ..Settings::default() };
     let seeder = tree.seeder(there.path(), settings);
     let leecher = session(Settings::default(), Some(state.path()));
-    let add = AddTorrent::new(tree.torrent.clone(), here.path()).peers([address(&seeder)]);
+    let add = AddTorrent::new(tree.torrent, here.path()).peers([address(&seeder)]);
     let handle = leecher.add_torrent(add).unwrap();
     until(&leecher, |kind| matches!(kind, AlertKind::PieceFinished { .. }));
     leecher.remove_torrent_blocking(&handle, RemoveFiles::Delete).unwrap();
