@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use downpour_metainfo::TorrentVersion;
 
-use crate::text::{parse_rate, parse_ratio, parse_size, parse_tracker_url, parse_web_seed_url};
+use crate::text::{
+    parse_address, parse_rate, parse_ratio, parse_size, parse_tracker_url, parse_web_seed_url,
+};
 
 /// A BitTorrent client.
 #[derive(Debug, Parser)]
@@ -48,7 +50,7 @@ pub(crate) struct Get {
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub(crate) output: PathBuf,
     /// A peer to download from; may be given several times
-    #[arg(long = "peer", value_name = "ADDR")]
+    #[arg(long = "peer", value_name = "ADDR", value_parser = parse_address)]
     pub(crate) peers: Vec<SocketAddr>,
     /// Show the files, numbered, and exit
     #[arg(long)]
@@ -86,7 +88,7 @@ pub(crate) struct Seed {
     /// The file or folder that it describes, or the folder that holds it
     pub(crate) path: PathBuf,
     /// A peer to serve; may be given several times. Others find us by our port
-    #[arg(long = "peer", value_name = "ADDR")]
+    #[arg(long = "peer", value_name = "ADDR", value_parser = parse_address)]
     pub(crate) peers: Vec<SocketAddr>,
     #[command(flatten)]
     pub(crate) node: Node,
@@ -177,7 +179,7 @@ pub(crate) struct Show {
 #[derive(Debug, Args)]
 pub(crate) struct Tracker {
     /// Where to listen, over HTTP and UDP alike; may be given several times [default: port 6969 of all addresses]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     pub(crate) listen: Vec<SocketAddr>,
     /// Serve only the torrents whose info-hashes are in this file, one a line. It is read again when it changes
     #[arg(long, value_name = "FILE")]

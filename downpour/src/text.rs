@@ -1,6 +1,7 @@
 //! Sizes and numbers as people write and read them.
 
 use std::io::Write;
+use std::net::SocketAddr;
 
 /// Parses `65536`, `64K`, `1M`, `2GiB` (powers of 1024).
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
@@ -23,6 +24,12 @@ pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
         0 => Err("0 would stop it for good: leave the option out for no limit".to_owned()),
         rate => Ok(rate),
     }
+}
+
+/// Parses an address with its port.
+pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |_| "expected an address and a port, such as 192.0.2.7:6881 or [2001:db8::7]:6881".to_owned();
+    text.parse().map_err(wrong)
 }
 
 /// Parses `1`, `1.5`, `0.25` into thousandths.

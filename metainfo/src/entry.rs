@@ -149,8 +149,11 @@ impl<'d, 'a> Files<'d, 'a> {
     /// All files, once their links are known to stay in the torrent, and what was changed.
     pub(crate) fn finish(mut self) -> Result<(Vec<File>, Vec<Adjustment>), MetainfoError> {
         let links = std::mem::take(&mut self.links);
-        for link in &links {
-            let node = Resolver { names: &self.names, links: &links }.resolve(link);
+        let targets: Vec<_> = {
+            let mut resolver = Resolver::new(&self.names, &links);
+            links.iter().map(|link| resolver.resolve(link)).collect()
+        };
+        for (link, node) in links.iter().zip(targets) {
             let target = match node {
                 Some(Node::File(file)) => self.files.get(file).map(|file| file.path.clone()),
                 Some(Node::Folder(folder)) => Some(self.names.folder_path(folder)),

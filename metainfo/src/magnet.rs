@@ -120,8 +120,13 @@ impl FromStr for Magnet {
                 return Err(MagnetError::TooManyParameters);
             }
             let Some((key, value)) = parameter.split_once('=') else { continue };
-            let value = percent_decode(value);
-            match plain_key(key).as_str() {
+            let key = plain_key(key);
+            // Names mostly come from forms, which write a space as a plus; in URLs a plus is one.
+            let value = match key.as_str() {
+                "dn" => percent_decode(&value.replace('+', " ")),
+                _ => percent_decode(value),
+            };
+            match key.as_str() {
                 "xt" => topic(&value, &mut v1, &mut v2)?,
                 "dn" if !value.is_empty() => magnet.name = Some(value),
                 "xl" => magnet.length = value.parse().ok(),

@@ -49,6 +49,13 @@ fn old_and_odd_spellings_are_read() {
 }
 
 #[test]
+fn a_plus_is_a_space_in_names_only() {
+    let magnet = parse(&format!("magnet:?xt=urn:btih:{V1}&dn=a+b%2Bc&tr=http://t/a+b")).unwrap();
+    assert_eq!(magnet.name.as_deref(), Some("a b+c"));
+    assert_eq!(magnet.trackers, ["http://t/a+b"]);
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     let other = V1.replace('0', "1");
     for (link, error) in [

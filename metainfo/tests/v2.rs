@@ -364,3 +364,46 @@ fn links_out_of_the_torrent_become_empty_files() {
         "through a link"
     );
 }
+
+#[test]
+fn many_links_through_a_long_one_cost_its_length_once() {
+    // With the length for each of them this takes minutes.
+    let link = |name: &str, target: &str| {
+        format!("d4:attr1:l6:lengthi0e4:pathl{}:{name}e12:symlink pathl{target}ee", name.len())
+    };
+    let long = link("long", &("1:.".repeat(300_000) + "1:x"));
+    let others: String = (0..20_000).map(|index| link(&format!("l{index}"), "4:long")).collect();
+    let torrent = format!(
+        "d5:filesl{long}d6:lengthi1e4:pathl1:xee{others}e4:name1:t12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae"
+    );
+    let info = Info::parse(torrent.into()).unwrap();
+    let links = info.layout().files().iter().filter(|file| file.symlink_target.as_deref() == Some("t/long"));
+    assert_eq!((links.count(), info.adjustments().len()), (20_000, 0));
+}
+
+#[test]
+fn a_chain_of_links_has_an_end() {
+    // Each goes to the next one, the last to a file: those with at most 16 links on the way are links.
+    for backwards in [false, true] {
+        let link = |index: u32| {
+            let (name, next) = (format!("l{index:02}"), format!("l{:02}", index + 1));
+            format!("d4:attr1:l6:lengthi0e4:pathl3:{name}e12:symlink pathl3:{next}ee")
+        };
+        let mut links: Vec<String> = (0..30).map(link).collect();
+        links.push("d6:lengthi1e4:pathl3:l30ee".to_owned());
+        if backwards {
+            links.reverse();
+        }
+        let torrent = format!(
+            "d5:filesl{}e4:name1:t12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae",
+            links.concat()
+        );
+        let info = Info::parse(torrent.into()).unwrap();
+        let kept =
+            info.layout().files().iter().filter(|file| file.is_symlink()).map(|file| file.path.as_str());
+        let mut kept: Vec<_> = kept.collect();
+        kept.sort_unstable();
+        assert_eq!(kept.first(), Some(&"t/l13"));
+        assert_eq!(kept.len(), 17);
+    }
+}

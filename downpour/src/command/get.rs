@@ -23,9 +23,13 @@ pub(crate) fn run(options: &Get) -> Result<(), Failure> {
         return Ok(());
     }
     let priorities = priorities(options, &metainfo)?;
+    let folder = absolute(&options.output)?;
+    if folder.exists() && !folder.is_dir() {
+        return Err(Failure::of(&options.output, "is no folder: choose one with --output"));
+    }
     let interrupt = Interrupt::install()?;
     let session = start(&options.node, settings(options))?;
-    let mut add = AddTorrent::new(torrent, absolute(&options.output)?).peers(options.peers.iter().copied());
+    let mut add = AddTorrent::new(torrent, folder).peers(options.peers.iter().copied());
     add.file_priorities = priorities;
     let handle = session.add_torrent(add).map_err(|error| Failure::of(&options.torrent, error))?;
     handle.set_sequential(options.sequential)?;
@@ -105,7 +109,9 @@ pub(crate) fn follow(
             }
             if complete {
                 finished = true;
-                report.say(&format!("{}: complete and verified", handle.metainfo().info.name()));
+                let all = handle.status().pieces_have == handle.status().pieces_total;
+                let what = if all { "complete" } else { "the chosen files are complete" };
+                report.say(&format!("{}: {what} and verified", printable(handle.metainfo().info.name())));
             }
             report.alert(&alert);
         }

@@ -20,6 +20,7 @@ use downpour_metainfo::Metainfo;
 
 use crate::cli::Node;
 use crate::failure::Failure;
+use crate::text::printable;
 
 impl Node {
     /// The certificates that the user trusts beside the usual ones.
@@ -35,11 +36,16 @@ fn content_folder(path: &Path, metainfo: &Metainfo) -> Result<PathBuf, Failure> 
     if !path.exists() {
         return Err(Failure::of(&path, "no such file or folder (check the path)"));
     }
-    let inside = path.join(metainfo.info.name()).exists();
-    Ok(match path.parent() {
-        Some(parent) if !inside && path.ends_with(metainfo.info.name()) => parent.to_owned(),
-        _ => path,
-    })
+    let name = metainfo.info.name();
+    let inside = path.join(name).exists();
+    match path.parent() {
+        Some(parent) if !inside && path.ends_with(name) => Ok(parent.to_owned()),
+        _ if path.is_dir() => Ok(path),
+        _ => Err(Failure::of(
+            &path,
+            format!("is a file of another name than the torrent's, `{}`", printable(name)),
+        )),
+    }
 }
 
 /// Starts a session as the command line wants it. Without a port it takes the first free one of 6881 to 6889, which

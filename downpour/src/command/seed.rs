@@ -8,10 +8,18 @@ use crate::cli::Seed;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::report::Report;
+use crate::text::printable;
 
 pub(crate) fn run(options: &Seed) -> Result<(), Failure> {
     let (torrent, metainfo) = load::torrent(&options.torrent, &options.node.trusted()?)?;
     let root = content_folder(&options.path, &metainfo)?;
+    // Else it would be downloaded.
+    let name = metainfo.info.name();
+    if !root.join(name).exists() {
+        let reason =
+            format!("does not hold `{}`, which the torrent is of: `get` downloads it", printable(name));
+        return Err(Failure::of(&options.path, reason));
+    }
     let interrupt = Interrupt::install()?;
     let session = start(&options.node, Settings::default())?;
     let add = AddTorrent::new(torrent, root).peers(options.peers.iter().copied());
