@@ -85,7 +85,7 @@ impl<P> Swarm<P> {
             // Neither late nor asked for twice: nobody can have been asked for that.
             let size = picker.piece_size(block.piece);
             let index = block.begin / BLOCK_SIZE;
-            let asked_for = block.begin % BLOCK_SIZE == 0 && block.begin < size;
+            let asked_for = block.begin.is_multiple_of(BLOCK_SIZE) && block.begin < size;
             if !asked_for || block.length != block_length(size, index) {
                 return self.close(now, connection, CloseReason::InvalidBlock(block));
             }
