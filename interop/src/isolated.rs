@@ -5,12 +5,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use crate::lab::build;
 use crate::network::run;
 use crate::tools;
 
-/// Set in the process that runs a test in its own namespaces.
-const INSIDE: &str = "DOWNPOUR_ISOLATED";
+/// Set in the process that runs a test in its own namespaces: to the folder that goes with the test.
+pub(crate) const INSIDE: &str = "DOWNPOUR_ISOLATED";
 
 /// The namespaces: the network for addresses that each client has alone, the mounts for small and read-only disks, the
 /// processes so that none outlives the test.
@@ -43,9 +45,14 @@ pub fn isolated<F: FnOnce()>(parent: &str, limit: Duration, test: F) {
     // Building takes its time, which is not the test's.
     build(Path::new(parent).parent().expect("a folder in the target folder"));
     let name = test_name::<F>();
+    // Ours, since the test may be killed.
+    let folder = TempDir::new_in(parent).expect("a folder for the test");
     let program = std::env::current_exe().expect("the path of this test");
     let mut command = unshare();
-    command.arg(program).args(["--exact", &name, "--nocapture", "--test-threads=1"]).env(INSIDE, "1");
+    command
+        .arg(program)
+        .args(["--exact", &name, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, folder.path());
     let (ended, output) = bounded(command, limit);
     let passed = ended && output.contains("1 passed; 0 failed");
     assert!(passed, "{name} {}\n{output}", if ended { "failed" } else { "took too long" });

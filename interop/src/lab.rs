@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
+use crate::isolated::INSIDE;
 use crate::process::Process;
 use crate::tools::{Tool, all_there};
 
@@ -45,6 +46,7 @@ impl Lab {
         if !all_there(target, tools) {
             return None;
         }
+        let parent = std::env::var_os(INSIDE).unwrap_or_else(|| parent.into());
         let folder = TempDir::new_in(parent).expect("a folder for the test");
         Some(Self { folder, program: build(target), target: target.to_owned() })
     }

@@ -12,11 +12,9 @@ use serde_json::Value;
 const LIMIT: Duration = Duration::from_secs(240);
 const LENGTH: u64 = (24 << 20) + 7;
 
-/// A place with addresses of its own, an honest seeder of a file that takes some seconds, and its torrent.
+/// A place with addresses of its own, and the torrent of a file.
 struct Bench {
     lab: Lab,
-    _seeder: Process,
-    honest: String,
     target: Target,
 }
 
@@ -41,9 +39,13 @@ impl Bench {
             *byte = u8::from_str_radix(digits, 16).expect("digits");
         }
         let pieces = shown["piece_count"].as_u64().expect("a count") as u32;
-        let mut seeder = lab.seed(&torrent, &content, &["--port", "0"]);
-        let honest = format!("{}:{}", address(1), seeder.port());
-        Self { lab, _seeder: seeder, honest, target: Target { info_hash, pieces } }
+        Self { lab, target: Target { info_hash, pieces } }
+    }
+
+    /// An honest peer.
+    fn seeder(&self, more: &[&str]) -> Process {
+        let (torrent, content) = (self.lab.path("file.torrent"), self.lab.path("seeder/file.bin"));
+        self.lab.seed(&torrent, &content, &[&["--port", "0"], more].concat())
     }
 
     fn get(&self, peers: &[String]) -> Process {
@@ -53,7 +55,7 @@ impl Bench {
             .arg("--output")
             .arg(self.lab.folder("leecher"))
             .arg("--json");
-        command.args(["--port", "0", "--limit-down", "4M", "--peer", &self.honest]);
+        command.args(["--port", "0"]);
         for peer in peers {
             command.args(["--peer", peer]);
         }
@@ -112,17 +114,19 @@ fn peers_that_misbehave() {
         leecher.wait_for_event("checked");
         let target = bench.target;
         let caller = thread::spawn(move || call_again_and_again((address(20), port).into(), target, 1000));
-        leecher.wait_for_event("finished");
-        caller.join().expect("no panic").expect("connections are taken");
-        bench.check();
         for ((rogue, events, why), place) in rogues.iter().zip(&places) {
             if !events.is_empty() {
                 eprintln!("{rogue:?} at {place}");
                 wait_for_alert(&mut leecher, place, events, why);
             }
         }
+        caller.join().expect("no panic").expect("connections are taken");
         eprintln!("who called a thousand times");
         wait_for_alert(&mut leecher, &address(20).to_string(), left, &["too many connections"]);
+
+        let _seeder = bench.seeder(&["--peer", &format!("127.0.0.1:{port}")]);
+        leecher.wait_for_event("finished");
+        bench.check();
     });
 }
 
@@ -160,7 +164,8 @@ fn trackers(rogues: &[(RogueTracker, &[&str])]) {
     let running: Vec<_> = rogues.iter().map(|(rogue, _)| rogue.listen(Ipv4Addr::LOCALHOST)).collect();
     let urls: Vec<String> = running.iter().map(|tracker| tracker.url.clone()).collect();
     let bench = Bench::new(&urls);
-    let mut leecher = bench.get(&[]);
+    let mut seeder = bench.seeder(&[]);
+    let mut leecher = bench.get(&[format!("127.0.0.1:{}", seeder.port())]);
     leecher.wait_for_event("finished");
     bench.check();
     for ((rogue, why), tracker) in rogues.iter().zip(&running) {

@@ -47,6 +47,11 @@ pub(crate) fn run(workspace: &Workspace, set_up: bool, full: bool) -> Result<(),
         steps.take(&format!("example {package}/{example}"), &line(&run).limit(EXAMPLE_LIMIT))?;
     }
 
+    if full {
+        let many = "cargo run --release --package downpour-engine --example many_torrents -- 10000";
+        steps.take("10,000 torrents", &line(many))?;
+    }
+
     if workspace.root.join("fuzz").is_dir() {
         for target in FUZZ_TARGETS {
             let fuzz = line(&format!("cargo fuzz run {target} -- -max_total_time=10"));
