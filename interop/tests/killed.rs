@@ -41,6 +41,9 @@ fn resume(lab: &Lab, user: &str) -> Option<(PathBuf, ResumeData)> {
     Some((path, ResumeData::decode(&bytes).expect("a state is whole at each moment")))
 }
 
+/// After this long a download has recorded pieces.
+const CHECKPOINT_MILLIS: u64 = 6500;
+
 fn create(lab: &Lab, content: &Path, torrent: &Path) {
     let mut command = lab.downpour("creator", "create");
     command.arg(content).arg("--output").arg(torrent).args(["--piece-size", &PIECE.to_string()]);
@@ -72,7 +75,9 @@ fn a_download_goes_on_after_each_of_many_kills() {
         let mut leecher = lab.get("leecher", &torrent, &lab.folder("leecher"), port, &["--exit-when-done"]);
         // Such that on the average the last kill comes near the end, and none after it.
         let left = (length - had * PIECE) * 1000 / rate;
-        let moment = Duration::from_millis(random.below(2 * left / (kills - kill + 1)));
+        let drawn = random.below(2 * left / (kills - kill + 1));
+        // The first run lasts long enough for a checkpoint, so that there is a state to look at.
+        let moment = Duration::from_millis(if kill == 0 { CHECKPOINT_MILLIS + drawn % 1000 } else { drawn });
         std::thread::sleep(moment);
         leecher.signal(Signal::Kill);
         assert!(!leecher.wait().success(), "kill {kill}: it had finished before");
