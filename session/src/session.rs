@@ -66,7 +66,6 @@ pub(crate) enum State {
     },
     Active {
         demand: Demand,
-        budget: Option<Budget>,
         since: Instant,
     },
 }
@@ -91,6 +90,8 @@ pub struct Session {
     connections: u32,
     interested_torrents: u32,
     unfinished_torrents: u32,
+    /// What each active torrent was told that it may have.
+    budget: Budget,
     global: [Option<TokenBucket>; 2],
     hungry: [BTreeSet<TorrentId>; 2],
     /// Whether the next feeding is set.
@@ -128,6 +129,7 @@ impl Session {
             connections: 0,
             interested_torrents: 0,
             unfinished_torrents: 0,
+            budget: Budget { upload_slots: 0, connections: 0, connections_per_address: 0, memory_bytes: 0 },
             global: [None; 2],
             hungry: Default::default(),
             feeding: false,
@@ -235,27 +237,27 @@ impl Session {
         }
     }
 
-    /// Tells those torrents their budget for whom it changed. The shares move in steps, so that most changes of
-    /// demand change nothing here.
-    fn share(&mut self) {
+    /// Tells the active torrents their budget if it changed, and returns whether it did. The shares move in steps, so that
+    /// most changes of demand change nothing here.
+    fn share(&mut self) -> bool {
         let active = self.active.len() as u32;
         let connections = (self.settings.connections / active.max(1)).max(1);
         let slots = (self.settings.upload_slots / self.interested_torrents.max(1)).max(1);
-        let memory = self.settings.memory_bytes / u64::from(self.unfinished_torrents.max(1));
+        let memory =
+            self.settings.memory_bytes / u64::from(self.unfinished_torrents.max(1).next_power_of_two());
         let new = Budget {
             upload_slots: if self.settings.upload_slots == 0 { 0 } else { slots },
             connections: connections.min(self.settings.connections_per_torrent),
             connections_per_address: self.settings.connections_per_address,
             memory_bytes: memory,
         };
-        for torrent in &self.active {
-            if let Some(Record { state: State::Active { budget, .. }, .. }) = self.torrents.get_mut(torrent)
-                && *budget != Some(new)
-            {
-                *budget = Some(new);
-                self.outputs.push_back(Output::Budget { torrent: *torrent, budget: new });
-            }
+        if new == self.budget {
+            return false;
         }
+        self.budget = new;
+        let told = self.active.iter().map(|torrent| Output::Budget { torrent: *torrent, budget: new });
+        self.outputs.extend(told);
+        true
     }
 
     fn demand(&mut self, now: Instant, torrent: TorrentId, demand: Demand) {
@@ -296,7 +298,7 @@ impl Session {
     fn activated(&mut self, now: Instant, torrent: TorrentId) {
         let Some(record) = self.torrents.get_mut(&torrent) else { return };
         let demand = Demand { slow: true, ..Demand::default() };
-        let active = State::Active { demand, budget: None, since: now };
+        let active = State::Active { demand, since: now };
         let State::Waking(waiting) = std::mem::replace(&mut record.state, active) else { return };
         if record.done {
             // It was seeded long enough while it was loaded.
@@ -306,7 +308,9 @@ impl Session {
         self.active.insert(torrent);
         self.unfinished_torrents += 1;
         self.start_flow(torrent);
-        self.share();
+        if !self.share() {
+            self.outputs.push_back(Output::Budget { torrent, budget: self.budget });
+        }
         // A torrent that nobody needs after all goes back to sleep.
         self.timers.set(Timer::Sleep(torrent), None);
         self.demand(now, torrent, demand);
