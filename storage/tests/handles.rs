@@ -72,6 +72,9 @@ fn when_handles_run_out_files_are_closed_and_it_goes_on() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
+    // Made first: later the storage may have all handles.
+    let path = folder.path().join("greedy");
+    std::fs::write(&path, "").unwrap();
     let layout = many(200, 1 << 10);
     // More than the process may have.
     let storage = storage(folder.path(), &layout, HandlePool::new(10_000));
@@ -83,8 +86,6 @@ fn when_handles_run_out_files_are_closed_and_it_goes_on() {
         hash_piece(&storage, &layout, piece, &mut [0; 1000]).unwrap();
     }
     // Somebody else takes all that there are: one line says what, where and what to do.
-    let path = folder.path().join("greedy");
-    std::fs::write(&path, "").unwrap();
     let mut taken = Vec::new();
     while let Ok(file) = std::fs::File::open(&path) {
         taken.push(file);
