@@ -161,7 +161,7 @@ fn what_is_in_the_way() {
     bench.fails(
         &["get", torrent, "--output", text(&file), "--peer", &peer],
         &file,
-        &["move what is in the way"],
+        &["choose one with --output"],
     );
     assert_eq!(std::fs::read(&file).expect("it is still there"), b"mine");
 

@@ -62,6 +62,7 @@ pub(crate) fn run(workspace: &Workspace, set_up: bool, full: bool) -> Result<(),
     }
 
     deny(workspace, &mut steps)?;
+    forget_packages();
     steps.take("packages", &line("cargo publish --workspace --dry-run --allow-dirty"))?;
     steps.summary();
     Ok(())
@@ -82,10 +83,27 @@ fn deny(workspace: &Workspace, steps: &mut Steps) -> Result<(), String> {
 
 /// Whether cargo-deny has its database where it looks for it.
 fn has_advisory_database() -> bool {
-    let home = |name| std::env::var_os(name).map(std::path::PathBuf::from);
-    let cargo = home("CARGO_HOME").or_else(|| Some(home("HOME")?.join(".cargo")));
-    let folders = cargo.and_then(|cargo| std::fs::read_dir(cargo.join("advisory-dbs")).ok());
+    let folders = cargo_home().and_then(|cargo| std::fs::read_dir(cargo.join("advisory-dbs")).ok());
     folders.into_iter().flatten().flatten().any(|entry| entry.path().is_dir())
+}
+
+/// Where cargo keeps what it fetched.
+fn cargo_home() -> Option<std::path::PathBuf> {
+    let home = |name| std::env::var_os(name).map(std::path::PathBuf::from);
+    home("CARGO_HOME").or_else(|| Some(home("HOME")?.join(".cargo")))
+}
+
+/// Removes our own packages that an earlier dry run unpacked: cargo knows them by their version, which has not changed,
+/// and would build the next ones against yesterday's code. Such registries have no host name before the dash.
+fn forget_packages() {
+    let Some(registry) = cargo_home().map(|cargo| cargo.join("registry")) else { return };
+    for kind in ["src", "cache"] {
+        let registries = std::fs::read_dir(registry.join(kind)).into_iter().flatten().flatten();
+        for folder in registries.filter(|entry| entry.file_name().to_string_lossy().starts_with('-')) {
+            // One that stays makes the step fail, which says so.
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
+    }
 }
 
 struct Steps {
