@@ -62,7 +62,7 @@ pub(crate) fn run(workspace: &Workspace, set_up: bool, full: bool) -> Result<(),
     }
 
     deny(workspace, &mut steps)?;
-    forget_packages();
+    forget_packages(workspace);
     steps.take("packages", &line("cargo publish --workspace --dry-run --allow-dirty"))?;
     steps.summary();
     Ok(())
@@ -93,9 +93,14 @@ fn cargo_home() -> Option<std::path::PathBuf> {
     home("CARGO_HOME").or_else(|| Some(home("HOME")?.join(".cargo")))
 }
 
-/// Removes our own packages that an earlier dry run unpacked: cargo knows them by their version, which has not changed,
-/// and would build the next ones against yesterday's code. Such registries have no host name before the dash.
-fn forget_packages() {
+/// Removes our own packages that an earlier dry run unpacked and built: cargo knows them by their version, which has not
+/// changed, and would build the next ones against yesterday's code. Such registries have no host name before the dash.
+fn forget_packages(workspace: &Workspace) {
+    let built =
+        std::fs::read_dir(workspace.target.join("debug/.fingerprint")).into_iter().flatten().flatten();
+    for folder in built.filter(|entry| entry.file_name().to_string_lossy().starts_with("downpour")) {
+        let _ = std::fs::remove_dir_all(folder.path());
+    }
     let Some(registry) = cargo_home().map(|cargo| cargo.join("registry")) else { return };
     for kind in ["src", "cache"] {
         let registries = std::fs::read_dir(registry.join(kind)).into_iter().flatten().flatten();
