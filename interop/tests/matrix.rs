@@ -13,6 +13,8 @@ use downpour_interop::{
 
 const LIMIT: Duration = Duration::from_secs(120);
 const TREE_FILES: u64 = 2000;
+/// The SHA-256 of no bytes.
+const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 #[derive(Clone, Copy, PartialEq)]
 enum Content {
@@ -92,7 +94,12 @@ fn transfer(
     for (_, client) in leechers.iter_mut().chain(&mut seeders) {
         client.stop();
     }
-    assert_eq!(sums(&output.join(content.file_name().expect("a name"))), sums(content));
+    let mut expected = sums(content);
+    if leecher == ClientKind::Transmission {
+        // It makes files when it writes to them, so those without a byte never.
+        expected.retain(|_, sum| *sum != NOTHING);
+    }
+    assert_eq!(sums(&output.join(content.file_name().expect("a name"))), expected);
     std::fs::remove_dir_all(&output).expect("it can be removed");
 }
 
