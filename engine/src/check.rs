@@ -126,7 +126,6 @@ async fn hash_all(
                     }
                     // A piece that cannot be read is a piece that is not there.
                     if hash.is_ok_and(|hash| info.piece_hash(piece) == Some(hash)) {
-                        storage.found_good(piece);
                         good.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
                     }
                     torrent.check.done.fetch_add(1, Ordering::Relaxed);

@@ -250,17 +250,6 @@ impl FileStorage {
         FileSpan { file, offset: start - of.offset, length: end.saturating_sub(start) }
     }
 
-    /// Tells that `piece` was found good by reading it. An earlier run that was killed may have left it in the system's
-    /// memory only, so the next sync reaches its files, too: what is recorded after that sync is on the disk.
-    pub fn found_good(&self, piece: u32) {
-        let state = self.state();
-        for span in self.layout.spans(piece, 0, self.layout.piece_size(piece)) {
-            if let Spot::In(file, _) = self.spot(&state, piece, &span) {
-                self.touched().dirty.insert(file);
-            }
-        }
-    }
-
     fn spot(&self, state: &State, piece: u32, span: &FileSpan) -> Spot {
         if self.layout.files()[span.file].is_pad() {
             return Spot::Zeros;
@@ -413,8 +402,8 @@ impl FileStorage {
         })
     }
 
-    /// Pieces that this storage did not write were found good: maybe they are in memory only, so the next
-    /// [`sync`](Storage::sync) brings their files to the disk too.
+    /// Pieces that this storage did not write were found good by reading them. An earlier run that was killed may have
+    /// left them in the system's memory only, so the next [`sync`](Storage::sync) brings their files to the disk too.
     pub fn found(&self, pieces: impl IntoIterator<Item = u32>) {
         let mut dirty = BTreeSet::new();
         {
