@@ -4,17 +4,16 @@ use std::io::IoSliceMut;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use downpour_metainfo::merkle::{self, Hash};
 use downpour_metainfo::{Creation, Layout, TorrentVersion};
 use downpour_storage::{FileStorage, HandlePool, Storage};
 use sha1::{Digest, Sha1};
 
+use crate::cores::{OPEN_FILES, on_all_cores};
 use crate::failure::Failure;
 use crate::report::bar;
 
-const OPEN_FILES: usize = 128;
 /// Fits the processor's cache, and holds whole blocks.
 const BUFFER: usize = 256 << 10;
 
@@ -53,13 +52,10 @@ pub(crate) fn hash(creation: Creation, root: PathBuf, version: TorrentVersion) -
             progress.inc(u64::from(layout.piece_size(piece)));
         }
     };
-    let threads = thread::available_parallelism().map_or(2, usize::from);
-    let result = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Ok(())))
-    });
+    let results = on_all_cores(work);
     progress.finish_and_clear();
-    result.map(|()| creation.into_inner().unwrap_or_else(PoisonError::into_inner))
+    results.into_iter().collect::<Result<(), _>>()?;
+    Ok(creation.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn hash_piece(

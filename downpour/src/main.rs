@@ -4,6 +4,7 @@
 
 mod cli;
 mod command;
+mod cores;
 mod failure;
 mod hashing;
 mod interrupt;

@@ -9,12 +9,10 @@ use serde_json::json;
 
 use super::{content_folder, load};
 use crate::cli::Verify;
+use crate::cores::{OPEN_FILES, on_all_cores};
 use crate::failure::Failure;
 use crate::report::bar;
 use crate::text::{print_line, printable, size};
-
-/// Files that are kept open while hashing.
-const OPEN_FILES: usize = 128;
 
 pub(crate) fn run(options: &Verify) -> Result<(), Failure> {
     let (_, metainfo) = load::torrent(&options.torrent, &[])?;
@@ -67,16 +65,6 @@ impl Checked<'_> {
     fn is_complete(&self) -> bool {
         self.is_there && self.good_bytes == self.file.length
     }
-}
-
-/// Runs `work` on each core.
-fn on_all_cores(work: impl Fn() + Sync) {
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(&work);
-        }
-    });
 }
 
 /// The pieces that are as the torrent says.
