@@ -6,22 +6,34 @@ use std::path::Path;
 
 /// What ends the program with a non-zero exit code.
 #[derive(Debug)]
-pub(crate) struct Failure(String);
+pub(crate) struct Failure {
+    text: String,
+    exit_code: u8,
+}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl Failure {
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self { text: text.into(), exit_code: 1 }
+    }
+
+    /// The user ended the program before it was done: the exit code that shells give to Ctrl-C.
+    pub(crate) fn interrupted(text: impl Into<String>) -> Self {
+        Self { text: text.into(), exit_code: 130 }
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.exit_code
     }
 
     /// What was wrong with a file.
     pub(crate) fn of(path: &Path, error: impl fmt::Display) -> Self {
-        Self(format!("{}: {error}", path.display()))
+        Self::new(format!("{}: {error}", path.display()))
     }
 
     /// What the system said when it was to do something with a file, and what to do about it.
@@ -35,18 +47,18 @@ impl Failure {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => " (free some space)",
             _ => "",
         };
-        Self(format!("{}: {what}: {error}{hint}", path.display()))
+        Self::new(format!("{}: {what}: {error}{hint}", path.display()))
     }
 }
 
 impl From<downpour_engine::Error> for Failure {
     fn from(error: downpour_engine::Error) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 
 impl From<downpour_metainfo::BuildError> for Failure {
     fn from(error: downpour_metainfo::BuildError) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }

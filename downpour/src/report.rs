@@ -67,15 +67,12 @@ impl Report {
         let of_total =
             |pieces: u32, all: u32| (u128::from(total) * u128::from(pieces) / u128::from(all.max(1))) as u64;
         let (have, wanted) = (status.pieces_have, status.pieces_have + status.pieces_missing);
-        let (done, state) = match status.state {
-            State::Checking => (of_total(status.pieces_checked, status.pieces_to_check), "checking"),
-            State::Downloading => (of_total(have, wanted), "downloading"),
-            State::Seeding => (total, "seeding"),
-            State::Paused => (of_total(have, wanted), "paused"),
-            _ => (of_total(have, wanted), "resting"),
-        };
-        self.bar.set_position(done);
-        self.bar.set_prefix(state);
+        self.bar.set_position(match status.state {
+            State::Checking => of_total(status.pieces_checked, status.pieces_to_check),
+            State::Seeding => total,
+            _ => of_total(have, wanted),
+        });
+        self.bar.set_prefix(status.state.to_string());
         self.bar.set_message(match status.state {
             State::Checking => format!("{}/{} pieces", status.pieces_checked, status.pieces_to_check),
             // What is not wanted is not left to do.
@@ -86,7 +83,7 @@ impl Report {
     fn json_progress(&mut self, status: &TorrentStatus) {
         let line = json!({
             "event": "progress",
-            "state": format!("{:?}", status.state).to_lowercase(),
+            "state": status.state.to_string().replace(' ', "_"),
             "pieces_have": status.pieces_have,
             "pieces_missing": status.pieces_missing,
             "pieces_total": status.pieces_total,

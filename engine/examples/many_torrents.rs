@@ -27,8 +27,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let session = Session::start(Config { listen, ..Config::default() })?;
     let mut meter = Meter::start();
     println!("{count} torrents, a session with {:.1} MiB so far", memory());
+    let folder = tempfile::tempdir()?;
     for number in 0..count {
-        session.add_torrent(AddTorrent::new(torrent(number, &url), "nowhere"))?;
+        session.add_torrent(AddTorrent::new(torrent(number, &url), folder.path()))?;
     }
     meter.tell("added", count);
 

@@ -4,6 +4,7 @@ mod files;
 mod storage;
 mod web_seeds;
 
+use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -37,6 +38,20 @@ pub enum State {
     DiskFull,
     /// It rests until somebody asks for it.
     Dormant,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Checking => "checking",
+            Self::Downloading => "downloading",
+            Self::Seeding => "seeding",
+            Self::Paused => "paused",
+            Self::Queued => "queued",
+            Self::DiskFull => "disk full",
+            Self::Dormant => "dormant",
+        })
+    }
 }
 
 /// How a torrent is doing.

@@ -292,7 +292,7 @@ fn a_full_disk_pauses_a_download_until_there_is_space() {
         let mut leecher = bench.lab.get("leecher", &bench.torrent, &disk, port, &["--exit-when-done"]);
         let alert = leecher.wait_for_event("disk_error");
         assert_eq!(alert["disk_full"], true, "{alert}");
-        leecher.wait_for("pause", |line| line["state"] == "diskfull");
+        leecher.wait_for("pause", |line| line["state"] == "disk_full");
         run(&format!("mount -o remount,size=64m none {}", disk.display()));
         leecher.wait_for_event("finished");
         assert!(leecher.wait().success());

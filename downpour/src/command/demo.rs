@@ -66,7 +66,7 @@ pub(crate) fn run(options: &Demo) -> Result<(), Failure> {
     leecher.shutdown_blocking();
     seeder.shutdown_blocking();
     if interrupt.is_set() {
-        return Ok(());
+        return Err(Failure::interrupted("stopped before everything was transferred"));
     }
     let copy = here.join(NAME);
     let (sent, received) = (sha256(&original)?, sha256(&copy)?);

@@ -122,9 +122,10 @@ pub(crate) fn follow(
     }
     report.finish();
     let status = handle.status();
-    if interrupt.is_set() && !status.finished {
+    if result.is_ok() && interrupt.is_set() && !status.finished {
         let (have, total) = (status.pieces_have, status.pieces_have + status.pieces_missing);
-        report.say(&format!("stopped with {have} of {total} pieces: the same command goes on from here"));
+        let text = format!("stopped with {have} of {total} pieces: the same command goes on from here");
+        return Err(Failure::interrupted(text));
     }
     result
 }
