@@ -7,7 +7,7 @@ use crate::command::Line;
 use crate::workspace::Workspace;
 
 /// Each ends by itself; the limit is for one that hangs, also on a machine that does other things.
-const EXAMPLE_LIMIT: Duration = Duration::from_secs(60);
+const EXAMPLE_LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs all steps; the first that fails ends it. After a set-up the tests with foreign clients may not be skipped.
 pub(crate) fn run(workspace: &Workspace, set_up: bool, full: bool) -> Result<(), String> {
