@@ -1,7 +1,7 @@
 //! What a node does of its own: commands, joining, its id, several sockets, what it saves.
 
 #[path = "common/pair.rs"]
-#[allow(dead_code)] // Each file of tests uses a part.
+#[allow(dead_code, reason = "each test file uses a part")]
 mod pair;
 
 use std::collections::BTreeMap;

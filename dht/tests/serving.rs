@@ -1,7 +1,7 @@
 //! What a node answers, and what it does not.
 
 #[path = "common/pair.rs"]
-#[allow(dead_code)] // Each file of tests uses a part.
+#[allow(dead_code, reason = "each test file uses a part")]
 mod pair;
 
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! A client with a clock, whose outputs are kept.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use core::net::SocketAddr;
 use core::time::Duration;
